@@ -1,0 +1,2 @@
+//! Plays a workload inside a real container.
+fn main() {}

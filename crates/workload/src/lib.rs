@@ -1,0 +1,1 @@
+//! What a container image does over time: the model and its interpreter.

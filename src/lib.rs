@@ -1,0 +1,1 @@
+//! Proves that Kubernetes course material still works.

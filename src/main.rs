@@ -1,0 +1,2 @@
+//! The `labproof` program.
+fn main() {}
