@@ -1,0 +1,5 @@
+//! Stage 8: a [`Report`] becomes bytes, one file a format.
+
+mod model;
+
+pub use model::*;

@@ -1,0 +1,181 @@
+//! What a run found out: the one value that every report format is made from.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::Location;
+use crate::timeline::seconds;
+use crate::verdict::{Outcome, Verdict};
+
+/// The version of the JSON report; a reader refuses a higher one.
+pub const REPORT_VERSION: u32 = 1;
+
+/// What a run found out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`REPORT_VERSION`] of the writer.
+    pub version: u32,
+    /// The version of labproof.
+    pub labproof: String,
+    /// Where the scenarios ran; none if the cluster never came up, or for a report of `judge`.
+    pub cluster: Option<ClusterFacts>,
+    /// When the run began, RFC 3339, UTC.
+    pub started: String,
+    /// How long it took, in seconds.
+    #[serde(with = "seconds")]
+    pub duration: Duration,
+    /// The scenarios, in the order in which they were selected, those that were not run included.
+    pub scenarios: Vec<ScenarioReport>,
+    /// What went wrong outside of any scenario: provisioning, the environment, the teardown of the cluster.
+    pub errors: Vec<String>,
+    /// A signal ended the run.
+    pub interrupted: bool,
+}
+
+/// Where the scenarios ran.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClusterFacts {
+    /// `kind`, `context`, `sim`.
+    pub provider: String,
+    /// The cluster's (or the context's) name.
+    pub name: String,
+    /// The API server's version, such as `v1.37.2`.
+    pub kubernetes: String,
+    /// The node image, if the provider chose it.
+    pub node_image: Option<String>,
+    /// Images that stand-ins played.
+    pub stand_ins: Vec<String>,
+}
+
+/// What came of one scenario.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScenarioReport {
+    /// Its name.
+    pub name: String,
+    /// Its title.
+    pub title: Option<String>,
+    /// Its file, as it was named on the command line.
+    pub file: PathBuf,
+    /// The namespace in which it ran; none if it was not run.
+    pub namespace: Option<String>,
+    /// When it began, in seconds since the run began.
+    #[serde(with = "seconds")]
+    pub started: Duration,
+    /// How long it took, teardown included, in seconds.
+    #[serde(with = "seconds")]
+    pub duration: Duration,
+    /// Its steps, those that were not run included.
+    pub steps: Vec<StepReport>,
+    /// What went wrong outside of its steps: its namespace, its watches, its time limit, its teardown.
+    pub errors: Vec<String>,
+    /// Where its timeline was recorded.
+    pub timeline: Option<PathBuf>,
+}
+
+/// What came of one step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// Its name, or its action in words.
+    pub name: String,
+    /// Where it stands in the scenario's file.
+    pub location: Location,
+    /// Whether it was run; a step after a failed one is not.
+    pub state: StepState,
+    /// When its action was sent, in seconds since the scenario began.
+    #[serde(with = "seconds")]
+    pub started: Duration,
+    /// How long it took, in seconds.
+    #[serde(with = "seconds")]
+    pub duration: Duration,
+    /// Its expectations, in the order of the file. An action that must answer something (exec, request) comes first.
+    pub expectations: Vec<ExpectationReport>,
+    /// Why its action could not be done.
+    pub error: Option<String>,
+}
+
+/// Whether a step was run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepState {
+    /// It was run to its end.
+    Done,
+    /// It was begun and cut short, by a signal or an error.
+    CutShort,
+    /// It was not begun.
+    NotRun,
+}
+
+/// What came of one expectation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExpectationReport {
+    /// The expectation in words, one line: `pod httpserver: READY 1/1, STATUS Running, by 15s`.
+    pub expectation: String,
+    /// Where it stands in the scenario's file.
+    pub location: Location,
+    /// The verdict; none if it was not judged (its step was not run, or was cut short before it was decided).
+    pub verdict: Option<Verdict>,
+    /// What was seen around a failure; none if it passed.
+    pub context: Option<FailureContext>,
+}
+
+/// What was seen around a failure.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FailureContext {
+    /// The last rows of the objects concerned, oldest first, as kubectl prints them; the first one is the header.
+    pub rows: Vec<ObservedRow>,
+    /// The last events of the namespace, oldest first: `t+12.0s  Warning  Unhealthy  pod/x  Readiness probe failed: …`.
+    pub events: Vec<String>,
+    /// The last log lines, oldest first: `t+12.0s  pod/container[restart]  line`.
+    pub log: Vec<String>,
+    /// What the reader may try.
+    pub hint: Option<String>,
+}
+
+/// A row as kubectl prints it, with its time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ObservedRow {
+    /// In seconds since the step's action; negative before it.
+    pub t: f64,
+    /// What it is about, as `pod/httpserver`.
+    pub object: String,
+    /// Header and cell, in kubectl's order.
+    pub cells: Vec<(String, String)>,
+    /// The row that decided the verdict.
+    pub decisive: bool,
+}
+
+impl Report {
+    /// The worst outcome of all; errors outside of scenarios count. A run without scenarios passes.
+    pub fn outcome(&self) -> Outcome {
+        let own = if self.errors.is_empty() { Outcome::Pass } else { Outcome::Error };
+        self.scenarios.iter().map(ScenarioReport::outcome).fold(own, Outcome::max)
+    }
+}
+
+impl ScenarioReport {
+    /// The worst outcome of its steps; errors outside of them count.
+    pub fn outcome(&self) -> Outcome {
+        let own = if self.errors.is_empty() { Outcome::Pass } else { Outcome::Error };
+        self.steps.iter().map(StepReport::outcome).fold(own, Outcome::max)
+    }
+
+    /// Whether none of its steps was begun.
+    pub fn not_run(&self) -> bool {
+        self.steps.iter().all(|step| step.state == StepState::NotRun)
+    }
+}
+
+impl StepReport {
+    /// The worst outcome of its expectations. A step that was cut short is inconclusive at best, one that was not begun passes
+    /// (the reason that kept it from running counts where it arose).
+    pub fn outcome(&self) -> Outcome {
+        let own = match (&self.error, self.state) {
+            (Some(_), _) => Outcome::Error,
+            (None, StepState::CutShort) => Outcome::Inconclusive,
+            (None, StepState::Done | StepState::NotRun) => Outcome::Pass,
+        };
+        self.expectations.iter().filter_map(|e| e.verdict.as_ref()).map(|v| v.outcome).fold(own, Outcome::max)
+    }
+}

@@ -1,0 +1,277 @@
+//! How a value in a scenario is compared with what was observed.
+
+use std::fmt;
+
+use regex::Regex;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+/// A condition on one value. In a scenario: `/text/` is a regular expression, `>=2`, `<=2`, `>2`, `<2` and `1..3` compare
+/// numbers, anything else must be equal.
+#[derive(Clone, Debug)]
+pub enum ValueMatch {
+    /// Equal as text; a number or a Boolean is compared as it is printed.
+    Equal(String),
+    /// Somewhere in the text.
+    Pattern(Regex),
+    /// A whole number between these, both included.
+    Between(i64, i64),
+}
+
+/// A matcher that cannot be read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum MatcherError {
+    /// Not a regular expression.
+    #[error("`{0}` is not a regular expression: {1}")]
+    Pattern(String, String),
+    /// A range whose end lies before its beginning.
+    #[error("the range `{0}` is empty: its end lies before its beginning")]
+    EmptyRange(String),
+    /// Not a path of fields.
+    #[error("`{0}` is not a path of fields, such as `status.phase` or `spec.containers[name=app].image`: {1}")]
+    FieldPath(String, &'static str),
+    /// Not a label selector.
+    #[error("`{0}` is not a label selector, such as `app=web,tier!=cache`")]
+    LabelSelector(String),
+}
+
+impl ValueMatch {
+    /// Reads the text of a scenario.
+    pub fn parse(text: &str) -> Result<Self, MatcherError> {
+        if let Some(pattern) = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')).filter(|p| !p.is_empty()) {
+            let compiled = regex::RegexBuilder::new(pattern).size_limit(1 << 20).build();
+            return compiled.map(Self::Pattern).map_err(|e| MatcherError::Pattern(pattern.to_owned(), last_line(&e.to_string())));
+        }
+        match number_range(text) {
+            Some((low, high)) if low > high => Err(MatcherError::EmptyRange(text.to_owned())),
+            Some((low, high)) => Ok(Self::Between(low, high)),
+            None => Ok(Self::Equal(text.to_owned())),
+        }
+    }
+
+    /// Whether a text is as asked for. Numbers are taken from the beginning of the text, so that kubectl's
+    /// `4 (49s ago)` counts as 4.
+    pub fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Equal(expected) => {
+                text == expected || text.split_once(" (").is_some_and(|(number, _)| is_number(number) && number == expected)
+            }
+            Self::Pattern(pattern) => pattern.is_match(text),
+            Self::Between(low, high) => {
+                text.split(' ').next().and_then(|n| n.parse::<i64>().ok()).is_some_and(|n| (*low..=*high).contains(&n))
+            }
+        }
+    }
+
+    /// Whether a JSON value is as asked for; a missing value is `null`, which only the text `null` equals.
+    pub fn matches_json(&self, value: &Value) -> bool {
+        match value {
+            Value::String(text) => self.matches(text),
+            other => self.matches(&other.to_string()),
+        }
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn last_line(text: &str) -> String {
+    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+fn number_range(text: &str) -> Option<(i64, i64)> {
+    let number = |t: &str| t.trim().parse::<i64>().ok();
+    if let Some(n) = text.strip_prefix(">=").and_then(number) {
+        return Some((n, i64::MAX));
+    }
+    if let Some(n) = text.strip_prefix("<=").and_then(number) {
+        return Some((i64::MIN, n));
+    }
+    if let Some(n) = text.strip_prefix('>').and_then(number) {
+        return Some((n.saturating_add(1), i64::MAX));
+    }
+    if let Some(n) = text.strip_prefix('<').and_then(number) {
+        return Some((i64::MIN, n.saturating_sub(1)));
+    }
+    let (low, high) = text.split_once("..")?;
+    Some((number(low)?, number(high)?))
+}
+
+impl fmt::Display for ValueMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Equal(text) => f.write_str(text),
+            Self::Pattern(pattern) => write!(f, "/{pattern}/"),
+            Self::Between(low, i64::MAX) => write!(f, ">={low}"),
+            Self::Between(i64::MIN, high) => write!(f, "<={high}"),
+            Self::Between(low, high) => write!(f, "{low}..{high}"),
+        }
+    }
+}
+
+impl Serialize for ValueMatch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A path into an object: `status.phase`, `spec.containers[0].image`, `spec.containers[name=app].image`,
+/// `metadata.labels.'app.kubernetes.io/name'`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FieldPath(Vec<Segment>);
+
+/// One part of a [`FieldPath`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Segment {
+    /// A field of an object.
+    Field(String),
+    /// An item of a list, counted from 0.
+    Index(usize),
+    /// The item of a list whose field has this text: `[name=app]`.
+    Keyed(String, String),
+}
+
+impl FieldPath {
+    /// Reads the text of a scenario.
+    pub fn parse(text: &str) -> Result<Self, MatcherError> {
+        let error = |why| MatcherError::FieldPath(text.to_owned(), why);
+        let mut segments = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (segment, tail) = if let Some(inner) = rest.strip_prefix('[') {
+                let (inside, tail) = inner.split_once(']').ok_or_else(|| error("a bracket is not closed"))?;
+                (bracket(inside).ok_or_else(|| error("a bracket holds an index or `key=value`"))?, tail)
+            } else if let Some(inner) = rest.strip_prefix('\'') {
+                let (name, tail) = inner.split_once('\'').ok_or_else(|| error("a quote is not closed"))?;
+                (Segment::Field(name.to_owned()), tail)
+            } else {
+                let end = rest.find(['.', '[']).unwrap_or(rest.len());
+                (Segment::Field(rest[..end].to_owned()), &rest[end..])
+            };
+            if segment == Segment::Field(String::new()) {
+                return Err(error("a name is missing"));
+            }
+            segments.push(segment);
+            rest = match tail.strip_prefix('.') {
+                Some("") => return Err(error("it ends in a dot")),
+                Some(next) => next,
+                None if tail.is_empty() || tail.starts_with('[') => tail,
+                None => return Err(error("a dot is missing")),
+            };
+        }
+        if segments.is_empty() { Err(error("it is empty")) } else { Ok(Self(segments)) }
+    }
+
+    /// The parts of the path, outermost first.
+    pub fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+
+    /// The value at this path, if there is one.
+    pub fn get<'a>(&self, object: &'a Value) -> Option<&'a Value> {
+        self.0.iter().try_fold(object, |value, segment| match segment {
+            Segment::Field(name) => value.get(name),
+            Segment::Index(index) => value.get(index),
+            Segment::Keyed(key, text) => value.as_array()?.iter().find(|item| item.get(key).and_then(Value::as_str) == Some(text)),
+        })
+    }
+}
+
+fn bracket(inside: &str) -> Option<Segment> {
+    if let Ok(index) = inside.parse() {
+        return Some(Segment::Index(index));
+    }
+    let (key, text) = inside.split_once('=')?;
+    (!key.is_empty() && !text.is_empty()).then(|| Segment::Keyed(key.to_owned(), text.to_owned()))
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, segment) in self.0.iter().enumerate() {
+            match segment {
+                Segment::Field(name) => {
+                    let dot = if i > 0 { "." } else { "" };
+                    if name.contains(['.', '[']) { write!(f, "{dot}'{name}'")? } else { write!(f, "{dot}{name}")? }
+                }
+                Segment::Index(index) => write!(f, "[{index}]")?,
+                Segment::Keyed(key, text) => write!(f, "[{key}={text}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for FieldPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A label selector in kubectl's equality form: `app=web,tier!=cache,canary,!old`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelSelector(Vec<Requirement>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Requirement {
+    Equal(String, String),
+    NotEqual(String, String),
+    Exists(String),
+    Absent(String),
+}
+
+impl LabelSelector {
+    /// Reads the text of a scenario.
+    pub fn parse(text: &str) -> Result<Self, MatcherError> {
+        let requirements: Option<Vec<_>> = text.split(',').map(|part| requirement(part.trim())).collect();
+        requirements.map(Self).ok_or_else(|| MatcherError::LabelSelector(text.to_owned()))
+    }
+
+    /// Whether the object's `metadata.labels` are as asked for.
+    pub fn matches(&self, object: &Value) -> bool {
+        let label = |key: &str| object.pointer("/metadata/labels").and_then(|labels| labels.get(key)).and_then(Value::as_str);
+        self.0.iter().all(|requirement| match requirement {
+            Requirement::Equal(key, value) => label(key) == Some(value),
+            Requirement::NotEqual(key, value) => label(key) != Some(value),
+            Requirement::Exists(key) => label(key).is_some(),
+            Requirement::Absent(key) => label(key).is_none(),
+        })
+    }
+}
+
+fn requirement(part: &str) -> Option<Requirement> {
+    let is_word = |t: &str| t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
+    let pair =
+        |key: &str, value: &str| (!key.is_empty() && is_word(key) && is_word(value)).then(|| (key.to_owned(), value.to_owned()));
+    if let Some((key, value)) = part.split_once("!=") {
+        return pair(key, value).map(|(k, v)| Requirement::NotEqual(k, v));
+    }
+    if let Some((key, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
+        return pair(key, value).map(|(k, v)| Requirement::Equal(k, v));
+    }
+    match part.strip_prefix('!') {
+        Some(key) => pair(key, "").map(|(k, _)| Requirement::Absent(k)),
+        None => pair(part, "").map(|(k, _)| Requirement::Exists(k)),
+    }
+}
+
+impl fmt::Display for LabelSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, requirement) in self.0.iter().enumerate() {
+            f.write_str(if i > 0 { "," } else { "" })?;
+            match requirement {
+                Requirement::Equal(key, value) => write!(f, "{key}={value}")?,
+                Requirement::NotEqual(key, value) => write!(f, "{key}!={value}")?,
+                Requirement::Exists(key) => f.write_str(key)?,
+                Requirement::Absent(key) => write!(f, "!{key}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for LabelSelector {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,7 @@
+//! Stage 1: a scenario file becomes a [`Scenario`].
+
+mod matcher;
+mod model;
+
+pub use matcher::{FieldPath, LabelSelector, MatcherError, Segment, ValueMatch};
+pub use model::*;
