@@ -1,5 +1,6 @@
 //! Stage 1: a scenario file becomes a [`Scenario`].
 
+pub(crate) mod describe;
 mod matcher;
 mod model;
 
