@@ -16,8 +16,7 @@ pub(crate) fn duration(time: Duration) -> String {
         return format!("{millis}ms");
     }
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let large: String =
-        [(hours, 'h'), (minutes, 'm')].into_iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
+    let large = [(hours, "h"), (minutes, "m")].map(|(n, unit)| if n > 0 { format!("{n}{unit}") } else { String::new() }).concat();
     match (rest, millis) {
         (0, 0) if !large.is_empty() => large,
         (rest, 0) => format!("{large}{rest}s"),

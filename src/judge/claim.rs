@@ -1,0 +1,76 @@
+//! What the judges of the three kinds of claims have in common.
+
+use std::time::Duration;
+
+use crate::judge::view::View;
+use crate::scenario::Row;
+use crate::verdict::{Deviation, Outcome, Verdict};
+
+/// A moment at which a subject may have changed. Times are counted from the step's action.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// The earliest time at which it may have happened; equal to `seen` unless the watch had been interrupted.
+    pub(super) after: Duration,
+    /// When it was seen.
+    pub(super) seen: Duration,
+    /// The timeline's entry.
+    pub(super) entry: usize,
+}
+
+/// A stretch of time of which changes may be missing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gap {
+    pub(super) from: Duration,
+    pub(super) to: Duration,
+}
+
+/// Judges one claim about one subject. The caller sees to the order of time, and calls nothing more once there is a verdict.
+pub(super) trait ClaimJudge {
+    /// The subject looks like this now.
+    fn observe(&mut self, moment: Moment, view: &View<'_>) -> Option<Verdict>;
+
+    /// Nothing has happened to the subject up to and including this time.
+    fn advance(&mut self, now: Duration) -> Option<Verdict>;
+
+    /// The time at which `advance` decides if nothing happens until then.
+    fn due(&self) -> Option<Duration>;
+
+    /// Changes may be missing.
+    fn gap(&mut self, gap: Gap) -> Option<Verdict>;
+
+    /// The rows that may still come, the next one first.
+    fn pending(&self) -> Vec<&Row>;
+}
+
+/// How long the judge looks on after a deadline, so as to tell what comes late from what never comes: a quarter of the time
+/// allowed, between two and fifteen seconds.
+pub(super) fn late_look(allowed: Duration) -> Duration {
+    (allowed / 4).clamp(Duration::from_secs(2), Duration::from_secs(15))
+}
+
+/// A time as reports print it: `t+25.3s`.
+pub(crate) fn at(time: Duration) -> String {
+    format!("t+{:.1}s", time.as_secs_f64())
+}
+
+pub(super) fn pass(decided: Duration, message: String, evidence: Vec<usize>) -> Verdict {
+    Verdict {
+        outcome: Outcome::Pass,
+        deviation: None,
+        decided,
+        message,
+        expected: None,
+        nearest_miss: None,
+        cause: None,
+        evidence,
+        margin: None,
+    }
+}
+
+pub(super) fn inconclusive(decided: Duration, message: String, evidence: Vec<usize>) -> Verdict {
+    Verdict { outcome: Outcome::Inconclusive, ..pass(decided, message, evidence) }
+}
+
+pub(super) fn fail(deviation: Deviation, decided: Duration, message: String, evidence: Vec<usize>) -> Verdict {
+    Verdict { outcome: Outcome::Fail, deviation: Some(deviation), ..pass(decided, message, evidence) }
+}

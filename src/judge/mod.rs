@@ -1,0 +1,21 @@
+//! Stage 7: a timeline and the expectations of a step become verdicts. Pure: what it says depends on the entries alone.
+//!
+//! A [`StepJudge`] is fed with entries in their order, live or from a file, and with the passing of time. Behind it stand one judge
+//! an expectation, which finds what concerns its subject, and one judge a claim, which is a small state machine.
+
+mod action;
+mod cause;
+pub(crate) mod claim;
+mod each;
+mod every;
+mod expectation;
+mod log_lines;
+mod never;
+mod sequence;
+mod step;
+mod view;
+mod world;
+
+pub use action::judge_action;
+pub use step::StepJudge;
+pub use world::World;

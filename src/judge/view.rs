@@ -1,0 +1,134 @@
+//! What a subject looks like at a moment, and whether a row is like it.
+
+use serde_json::Value;
+
+use crate::scenario::{CountRange, LastTermination, Row};
+use crate::timeline::ObjectObservation;
+
+/// What a subject looks like at a moment.
+#[derive(Debug)]
+pub(super) enum View<'a> {
+    /// One object; none while it does not exist.
+    Object(Option<&'a ObjectObservation>),
+    /// The objects of a selection, taken together, and how many they must be.
+    Selection(Vec<&'a ObjectObservation>, &'a CountRange),
+    /// A line of a log.
+    Line(&'a str),
+    /// How many matching events have occurred in this step, and how many must at least.
+    Occurrences(u32, u32),
+}
+
+impl View<'_> {
+    /// Whether the view is like the row.
+    pub(super) fn is_like(&self, row: &Row) -> bool {
+        match self {
+            Self::Object(object) => object_is_like(row, *object),
+            Self::Selection(objects, count) => self.counts(count) && objects.iter().all(|object| object_is_like(row, Some(object))),
+            Self::Line(line) => row.line.as_ref().is_none_or(|wanted| wanted.matches(line)),
+            Self::Occurrences(seen, wanted) => seen >= wanted,
+        }
+    }
+
+    /// Whether the view holds what a `never` forbids.
+    pub(super) fn violates(&self, row: &Row) -> bool {
+        match self {
+            Self::Selection(objects, _) => {
+                let by_count = row.count.as_ref().is_some_and(|count| self.counts(count));
+                by_count || (!says_nothing(row) && objects.iter().any(|object| object_is_like(row, Some(object))))
+            }
+            other => other.is_like(row),
+        }
+    }
+
+    fn counts(&self, range: &CountRange) -> bool {
+        matches!(self, Self::Selection(objects, _) if range.contains(&u32::try_from(objects.len()).unwrap_or(u32::MAX)))
+    }
+
+    /// How many conditions of the row the view meets; to find the nearest miss.
+    pub(super) fn score(&self, row: &Row) -> usize {
+        match self {
+            Self::Object(object) => object.map_or(0, |object| object_score(row, object)),
+            Self::Selection(objects, _) => objects.iter().map(|object| object_score(row, object)).sum(),
+            Self::Line(_) => 0,
+            Self::Occurrences(seen, _) => *seen as usize,
+        }
+    }
+
+    /// The view in words, with what the row asks about.
+    pub(super) fn describe(&self, row: &Row) -> String {
+        match self {
+            Self::Object(None) => "it does not exist".to_owned(),
+            Self::Object(Some(object)) => describe_object(row, object),
+            Self::Selection(objects, _) if objects.is_empty() => "there is none".to_owned(),
+            Self::Selection(objects, _) => {
+                let each: Vec<_> =
+                    objects.iter().map(|object| format!("{}: {}", object.name, describe_object(row, object))).collect();
+                format!("{} of them: {}", each.len(), each.join("; "))
+            }
+            Self::Line(line) => format!("the line `{line}`"),
+            Self::Occurrences(seen, wanted) => format!("{seen} of {wanted} occurrences"),
+        }
+    }
+}
+
+fn says_nothing(row: &Row) -> bool {
+    row.columns.is_empty() && row.fields.is_empty() && row.exists.is_none() && row.last_termination.is_none()
+}
+
+fn object_is_like(row: &Row, object: Option<&ObjectObservation>) -> bool {
+    match (row.exists, object) {
+        (Some(false), object) => object.is_none(),
+        (_, None) => false,
+        (_, Some(object)) => conditions(row, object).all(|met| met),
+    }
+}
+
+fn object_score(row: &Row, object: &ObjectObservation) -> usize {
+    conditions(row, object).filter(|met| *met).count()
+}
+
+fn conditions<'a>(row: &'a Row, object: &'a ObjectObservation) -> impl Iterator<Item = bool> + 'a {
+    let columns = row.columns.iter().map(|(header, wanted)| object.columns.get(header).is_some_and(|cell| wanted.matches(cell)));
+    let fields = row.fields.iter().map(|(path, wanted)| wanted.matches_json(path.get(&object.object).unwrap_or(&Value::Null)));
+    let termination = row.last_termination.iter().map(|wanted| terminations(wanted, &object.object).any(|t| ended_like(wanted, t)));
+    columns.chain(fields).chain(termination)
+}
+
+fn terminations<'a>(wanted: &'a LastTermination, pod: &'a Value) -> impl Iterator<Item = &'a Value> {
+    let statuses =
+        ["/status/containerStatuses", "/status/initContainerStatuses"].into_iter().filter_map(|p| pod.pointer(p)?.as_array());
+    let of_container =
+        |status: &&Value| wanted.container.as_deref().is_none_or(|name| status.get("name").and_then(Value::as_str) == Some(name));
+    statuses.flatten().filter(of_container).filter_map(|status| status.pointer("/lastState/terminated"))
+}
+
+fn ended_like(wanted: &LastTermination, terminated: &Value) -> bool {
+    let is = |matcher: &Option<crate::scenario::ValueMatch>, field: &str| {
+        matcher.as_ref().is_none_or(|wanted| wanted.matches_json(terminated.get(field).unwrap_or(&Value::Null)))
+    };
+    is(&wanted.reason, "reason") && is(&wanted.exit_code, "exitCode")
+}
+
+fn describe_object(row: &Row, object: &ObjectObservation) -> String {
+    let mut parts: Vec<String> = if row.columns.is_empty() && row.fields.is_empty() && row.last_termination.is_none() {
+        vec!["it exists".to_owned()]
+    } else {
+        row.columns.keys().map(|header| format!("{header} {}", object.columns.get(header).map_or("-", String::as_str))).collect()
+    };
+    parts.extend(row.fields.keys().map(|path| match path.get(&object.object) {
+        Some(value) => format!("{path} = {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
+        None => format!("{path} is not set"),
+    }));
+    if let Some(wanted) = &row.last_termination {
+        let ends: Vec<_> = terminations(wanted, &object.object).map(describe_termination).collect();
+        parts.push(if ends.is_empty() { "no container has ended".to_owned() } else { ends.join(", ") });
+    }
+    parts.join(", ")
+}
+
+fn describe_termination(terminated: &Value) -> String {
+    let text = |field: &str| {
+        terminated.get(field).map_or_else(|| "-".to_owned(), |v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
+    };
+    format!("last ended with reason {} and exit code {}", text("reason"), text("exitCode"))
+}
