@@ -6,6 +6,7 @@ pub mod cluster;
 mod errors;
 pub mod judge;
 pub mod observe;
+pub mod images;
 pub mod progress;
 pub mod report;
 pub mod resources;
