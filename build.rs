@@ -17,24 +17,22 @@ fn main() {
         println!("cargo::rerun-if-changed={path}");
     }
     println!("cargo::rerun-if-env-changed=LABPROOF_STANDIN");
-    let binary = standin().unwrap_or_else(|reason| {
-        println!("cargo::warning=labproof is built without the stand-in server: {}", reason.replace('\n', " | "));
-        println!("cargo::warning=it will need `--standin FILE` where stand-in images are asked for");
-        Vec::new()
-    });
+    if let Some(path) = env::var_os("LABPROOF_STANDIN") {
+        println!("cargo::rerun-if-changed={}", path.display());
+    }
+    let binary = match env::var_os("LABPROOF_STANDIN") {
+        Some(path) => read(Path::new(&path)).expect("LABPROOF_STANDIN names a file"),
+        None => build().and_then(|path| read(&path)).unwrap_or_else(|reason| {
+            println!("cargo::warning=labproof is built without the stand-in server: {}", reason.replace('\n', " | "));
+            println!("cargo::warning=stand-in images will need `--standin FILE`; `cargo clean --package labproof` tries again");
+            Vec::new()
+        }),
+    };
     fs::write(variable("OUT_DIR").join("standin"), binary).expect("cargo makes OUT_DIR writable");
 }
 
-fn standin() -> Result<Vec<u8>, String> {
-    let path = match env::var_os("LABPROOF_STANDIN") {
-        Some(path) => {
-            println!("cargo::rerun-if-changed={}", Path::new(&path).display());
-            PathBuf::from(path)
-        }
-        // Not watched: it is newer than the start of this script, so that cargo would take it for changed every time.
-        None => build()?,
-    };
-    fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
 /// Builds for the first target that works, the surest first.

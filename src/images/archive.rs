@@ -62,11 +62,11 @@ fn behaviour_files(workload: &Workload) -> Vec<File<'static>> {
     files
 }
 
-fn config(workload: &Workload, layers: &[Descriptor]) -> Config {
+fn config(workload: &Workload, layers: &[Descriptor]) -> Image {
     // An image with a command of its own has no entry point, so that a Pod's `args` are the command, as in the original.
     let (entrypoint, cmd) =
         if workload.run.is_empty() { (vec![SERVER.to_owned()], Vec::new()) } else { (Vec::new(), workload.run.clone()) };
-    Config {
+    Image {
         architecture: architecture(),
         os: "linux",
         created: "1970-01-01T00:00:00Z",
@@ -147,7 +147,7 @@ struct Blobs(BTreeMap<String, Vec<u8>>);
 
 impl Blobs {
     fn add(&mut self, media_type: &'static str, bytes: Vec<u8>) -> Descriptor {
-        let hex: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = Sha256::digest(&bytes).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         let descriptor =
             Descriptor { media_type, digest: format!("sha256:{hex}"), size: bytes.len(), annotations: BTreeMap::new() };
         self.0.insert(hex, bytes);
@@ -188,7 +188,7 @@ impl Descriptor {
 }
 
 #[derive(Serialize)]
-struct Config {
+struct Image {
     architecture: &'static str,
     os: &'static str,
     created: &'static str,
