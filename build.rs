@@ -50,7 +50,7 @@ fn build() -> Result<PathBuf, String> {
             Err(reason) => reasons.push(format!("{candidate}: {reason}")),
         }
     }
-    Err(reasons.join("\n"))
+    Err(reasons.join("; "))
 }
 
 fn is_installed(target: &str) -> bool {
@@ -74,7 +74,9 @@ fn build_for(target: &str) -> Result<PathBuf, String> {
     cargo.env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static");
     let output = cargo.output().map_err(|error| format!("cannot start cargo: {error}"))?;
     if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+        // The rest is pages long.
+        let text = String::from_utf8_lossy(&output.stderr);
+        return Err(text.lines().find(|line| line.starts_with("error")).unwrap_or(&text).to_owned());
     }
     Ok(directory.join(target).join("standin").join("standin"))
 }
