@@ -1,14 +1,12 @@
 //! Proves that Kubernetes course material still works.
 
-pub mod act;
 pub mod clock;
 pub mod cluster;
-mod errors;
+pub mod diagnostic;
 pub mod judge;
-pub mod observe;
 pub mod progress;
 pub mod report;
-pub mod resources;
 pub mod scenario;
 pub mod timeline;
 pub mod verdict;
+mod yaml;
