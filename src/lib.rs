@@ -1,13 +1,16 @@
 //! Proves that Kubernetes course material still works.
 
+pub mod act;
 pub mod clock;
 pub mod cluster;
 pub mod diagnostic;
 mod errors;
 pub mod images;
 pub mod judge;
+pub mod observe;
 pub mod progress;
 pub mod report;
+pub mod resources;
 pub mod scenario;
 pub mod timeline;
 pub mod verdict;
