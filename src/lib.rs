@@ -1,8 +1,10 @@
 //! Proves that Kubernetes course material still works.
 
 pub mod act;
+pub mod clean;
 pub mod clock;
 pub mod cluster;
+pub mod doctor;
 mod errors;
 pub mod judge;
 pub mod observe;

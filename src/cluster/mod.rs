@@ -58,7 +58,7 @@ pub trait Provider {
 }
 
 /// A cluster that cannot be had, or does not go away.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{problem}")]
 pub struct ProvisionError {
     /// What was attempted, and what came instead.

@@ -1,5 +1,6 @@
 //! What is asked of the Docker engine, by the `docker` program that kind uses too.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -24,6 +25,8 @@ pub(crate) struct Engine {
     pub(crate) server_version: String,
     /// `1` or `2`.
     pub(crate) cgroup_version: String,
+    /// The memory of its machine, in bytes.
+    pub(crate) mem_total: u64,
     /// Where it keeps its data, on its own machine.
     pub(crate) docker_root_dir: String,
     /// Why it cannot be asked, if the client prints that as its answer.
@@ -107,6 +110,26 @@ impl Docker<'_> {
         let mut nodes: Vec<NodeContainer> = inspected.into_iter().map(NodeContainer::from).collect();
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(nodes)
+    }
+
+    /// The names of all kind clusters of the engine, sorted.
+    pub(crate) async fn clusters(&self) -> Result<BTreeSet<String>, ProvisionError> {
+        let (filter, format) = (format!("label={CLUSTER_LABEL}"), format!("{{{{.Label \"{CLUSTER_LABEL}\"}}}}"));
+        let text = self.run(&["ps", "--all", "--filter", &filter, "--format", &format]).await?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// Whether a node of a kind cluster has this Kubernetes label. Node images bring `kubectl` with them.
+    pub(crate) async fn has_labelled_node(&self, cluster: &str, label: &str) -> Result<bool, ProvisionError> {
+        let container = format!("{cluster}-control-plane");
+        let ask =
+            ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "get", "nodes", "--selector", label, "--output", "name"];
+        let args: Vec<&str> = ["exec", &container].into_iter().chain(ask).collect();
+        match self.0.run("docker", &args, ANSWER).await {
+            Ok(names) => Ok(!names.trim().is_empty()),
+            Err(CommandError::Failed { stderr, .. }) if !engine_trouble(&stderr) => Ok(false),
+            Err(error) => Err(failure(&error)),
+        }
     }
 
     /// Those of the volumes that exist.
