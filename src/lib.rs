@@ -1,9 +1,11 @@
 //! Proves that Kubernetes course material still works.
 
 pub mod act;
+pub mod clean;
 pub mod clock;
 pub mod cluster;
 pub mod diagnostic;
+pub mod doctor;
 mod errors;
 pub mod images;
 pub mod judge;
