@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
 use crate::scenario::Location;
@@ -62,6 +62,11 @@ impl Diagnostic {
         }
     }
 
+    /// An error at a place of a file whose text is not at hand.
+    pub fn at(file: &Path, location: Location, message: impl Into<String>, help: Option<&str>) -> Self {
+        Self { location: Some(location), ..Self::about_file(file, message, help) }
+    }
+
     /// The same as a warning.
     #[must_use]
     pub fn into_warning(mut self) -> Self {
@@ -88,7 +93,10 @@ impl Diagnostic {
                     .path(path)
                     .annotation(AnnotationKind::Primary.span(excerpt.span.clone())),
             ),
-            None => title.element(annotate_snippets::Origin::path(path)),
+            None => title.element(match self.location {
+                Some(Location { line, column }) => Origin::path(path).line(line).char_column(column),
+                None => Origin::path(path),
+            }),
         };
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help.as_str()));

@@ -12,6 +12,11 @@ pub(super) struct DurationError {
     pub(super) help: String,
 }
 
+/// Reads a duration of at most a day as scenarios write it, such as `1m30s`; the error says what would be right.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    parse(text).map_err(|error| format!("{}: {}", error.message, error.help))
+}
+
 /// Reads a duration of at most a day.
 pub(super) fn parse(text: &str) -> Result<Duration, DurationError> {
     let error = |message: String, help: &str| Err(DurationError { message, help: help.to_owned() });

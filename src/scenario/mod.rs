@@ -14,6 +14,7 @@ mod printed;
 mod row;
 mod shapes;
 
+pub use duration::parse_duration;
 pub use file::{Loaded, find, load, load_all, manifest_root, parse};
 pub use matcher::{FieldPath, LabelSelector, MatcherError, Segment, ValueMatch};
 pub use model::*;
