@@ -15,6 +15,7 @@ pub mod plan;
 pub mod progress;
 pub mod report;
 pub mod resources;
+pub mod run;
 pub mod scenario;
 pub mod timeline;
 pub mod verdict;

@@ -39,3 +39,12 @@ fn matches(wanted: Option<&ValueMatch>, text: &str) -> bool {
 fn answer(code: &str, what: &str, wanted: Option<&ValueMatch>) -> String {
     wanted.map_or_else(|| code.to_owned(), |wanted| format!("{code}, {what} `{wanted}`"))
 }
+
+/// What remains of a verdict if it is not known when the action was carried out, and so from when its times count: nothing.
+pub fn unsettled(verdict: &Verdict, reason: &str) -> Verdict {
+    let message = format!(
+        "it is not known when the action was carried out, because the answer to it was lost ({reason}); {}",
+        verdict.message
+    );
+    Verdict { outcome: crate::verdict::Outcome::Inconclusive, deviation: None, message, ..verdict.clone() }
+}

@@ -16,6 +16,6 @@ mod step;
 mod view;
 mod world;
 
-pub use action::judge_action;
+pub use action::{judge_action, unsettled};
 pub use step::StepJudge;
 pub use world::World;

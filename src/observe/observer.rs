@@ -75,9 +75,9 @@ impl Observer {
         Some(entry)
     }
 
-    /// Puts an entry of the caller's own into the order of the observations.
-    pub fn put(&self, what: Observation) {
-        self.sink.put(None, what);
+    /// Where the caller puts entries of its own into the order of the observations.
+    pub(crate) fn sink(&self) -> Sink {
+        self.sink.clone()
     }
 
     fn follow_logs(&mut self, pod: &ObjectObservation) {
