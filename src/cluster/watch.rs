@@ -9,6 +9,8 @@ use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
+use crate::errors::chain;
+
 /// The wait after an answer that may be better next time.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -92,20 +94,11 @@ pub(crate) fn is_final(error: &kube::Error) -> bool {
     }
 }
 
-/// A short text for people: kube's errors repeat their source.
+/// What the API server answered, without the fields of its answer; other errors with their causes.
 pub(crate) fn words(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if !status.message.is_empty() => format!("{} ({})", status.message, status.code),
         kube::Error::Api(status) => format!("{} ({})", status.reason, status.code),
-        kube::Error::Service(source) => deepest(source.as_ref()),
-        other => other.to_string(),
+        other => chain(other),
     }
-}
-
-fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut deepest = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    if deepest.to_string() == error.to_string() { error.to_string() } else { format!("{error}: {deepest}") }
 }
