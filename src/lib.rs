@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod cluster;
+pub mod exit_code;
 pub mod judge;
 pub mod progress;
 pub mod report;
