@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod diagnostic;
 pub mod doctor;
 mod errors;
+pub mod exit_code;
 pub mod images;
 pub mod judge;
 pub mod manifest;
