@@ -7,22 +7,12 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0    everything that was selected passed
-  1    an expectation failed
-  2    the command line, a scenario or a manifest is wrong
-  3    the environment failed: no cluster, a lost cluster, an incomplete teardown
-  4    nothing was selected
-  5    an expectation is inconclusive: it depends on a time at which nothing could be observed
-  130  interrupted";
-
 const STYLES: Styles = Styles::styled().header(AnsiColor::Green.on_default().bold()).usage(AnsiColor::Green.on_default().bold());
 
 /// Proves that Kubernetes course material still works: runs its hands-ons on a cluster, watches everything that happens, and judges it
 /// against what the page says.
 #[derive(Debug, Parser)]
-#[command(name = "labproof", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 110)]
+#[command(name = "labproof", version, styles = STYLES, after_help = labproof::exit_code::HELP, max_term_width = 110)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -277,6 +267,9 @@ pub(crate) struct CleanArgs {
     /// Remove clusters, too, that were kept on purpose
     #[arg(long)]
     pub(crate) kept: bool,
+    /// Remove also what labproof made but this machine has no record of; another user's run may be using it
+    #[arg(long)]
+    pub(crate) unrecorded: bool,
     /// Remove namespaces that runs have left in this kubeconfig context
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,

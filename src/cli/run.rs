@@ -1,6 +1,7 @@
 //! `labproof run`.
 
 use std::cell::RefCell;
+use std::io::{self, Write};
 use std::path::Path;
 
 use labproof::cluster::context::{ContextOptions, ContextProvider};
@@ -11,7 +12,7 @@ use labproof::exit_code::exit_code;
 use labproof::images::StandIns;
 use labproof::plan::Plan;
 use labproof::progress::Progress;
-use labproof::report::{self, Destination, Report, console, github};
+use labproof::report::{Destination, DestinationError, Report, check_all, console, github, write_all};
 use labproof::run::{Keep, RunOptions, run as run_plan};
 use tokio_util::sync::CancellationToken;
 use workload::Workloads;
@@ -40,18 +41,99 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<u8, Failure> {
         tear_down_limit: args.runner.teardown_limit,
     };
     let live = RefCell::new(LiveProgress::new(&plan, terminal));
-    let written = RefCell::new(Ok(()));
     let progress = |event: Progress| {
         if let Progress::Checkpoint(report) = &event {
-            // What is known so far is on disk before anything else can fail.
-            *written.borrow_mut() = report::write_files(report, &destinations);
+            // What is known so far is on disk before anything else can fail; the last writing tells of errors.
+            let _ = write_all(report, &files(&destinations), &mut io::sink());
         }
-        live.borrow_mut().show(event);
+        live.borrow_mut().show(&event);
     };
-    let report = block_on(async |interrupt| match args.cluster.on {
-        On::Kind => run_plan(&plan, &mut kind(args, &plan, &workloads, state)?, &options, &progress, &interrupt).await,
-        On::Context => run_plan(&plan, &mut context(args, state), &options, &progress, &interrupt).await,
+    let report = block_on(async |interrupt| {
+        Ok(match args.cluster.on {
+            On::Kind => run_plan(&plan, &mut kind(args, &plan, &workloads, state)?, &options, &progress, &interrupt).await,
+            On::Context => run_plan(&plan, &mut context(args, state), &options, &progress, &interrupt).await,
+        })
     })?;
     drop(live);
-    finish(&report, &destinations, terminal)
+    write_reports(&report, &destinations)?;
+    terminal.note(&console::ending(&report, terminal.notes_palette()));
+    Ok(exit_code(&report))
+}
+
+fn kind(args: &RunArgs, plan: &Plan, workloads: &Workloads, state: StateDir) -> Result<KindProvider, Failure> {
+    let stand_ins = match args.kind.images {
+        Images::StandIn => {
+            let standin = args.kind.standin.as_deref();
+            Some(StandIns::new(&plan.needs.images, workloads, standin).map_err(Failure::environment)?)
+        }
+        Images::Real => None,
+    };
+    Ok(KindProvider::new(KindOptions {
+        programs: Programs::from_path(),
+        state,
+        run_id: new_run_id(),
+        cluster_name: args.kind.cluster_name.clone(),
+        node_image: args.kind.node_image.clone(),
+        config: args.kind.kind_config.clone(),
+        reuse: args.kind.reuse,
+        stand_ins,
+    }))
+}
+
+fn context(args: &RunArgs, state: StateDir) -> ContextProvider {
+    let context = args.cluster.context.clone().unwrap_or_default();
+    ContextProvider::new(ContextOptions { context, kubeconfig: args.cluster.kubeconfig.clone(), state, run_id: new_run_id() })
+}
+
+/// Where labproof remembers what it makes.
+pub(crate) fn state() -> Result<StateDir, Failure> {
+    StateDir::from_env(|variable| std::env::var_os(variable)).map_err(Failure::environment)
+}
+
+/// Runs to the end on a runtime of one thread, on which what is observed keeps its order. The token is cancelled by a signal.
+pub(crate) fn block_on<T>(work: impl AsyncFnOnce(CancellationToken) -> Result<T, Failure>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::environment)?;
+    runtime.block_on(async {
+        let interrupt = CancellationToken::new();
+        signals::listen(interrupt.clone()).map_err(Failure::environment)?;
+        work(interrupt).await
+    })
+}
+
+/// The reports that are asked for, which can be written as far as can be told beforehand.
+pub(crate) fn destinations(args: &DestinationArgs) -> Result<Vec<Destination>, Failure> {
+    let parsed: Result<Vec<Destination>, String> = args.report.iter().map(|text| text.parse()).collect();
+    let destinations = parsed.map_err(Failure::usage)?;
+    check_all(&destinations).map_err(|errors| Failure::usage(joined(&errors)))?;
+    Ok(destinations)
+}
+
+/// Shows a finished report as data, writes those that are asked for, and gives its exit code.
+pub(crate) fn finish(report: &Report, destinations: &[Destination], terminal: &Terminal) -> Result<u8, Failure> {
+    if destinations.iter().all(|destination| destination.file.is_some()) {
+        terminal.data(&console::full(report, terminal.data_palette()));
+    }
+    write_reports(report, destinations)?;
+    Ok(exit_code(report))
+}
+
+/// Writes every report that is asked for; on GitHub, annotations and the step summary too.
+fn write_reports(report: &Report, destinations: &[Destination]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    let written = write_all(report, destinations, &mut stdout).map_err(|errors| joined(&errors));
+    if std::env::var_os("GITHUB_ACTIONS").is_some() {
+        let _ = stdout.write_all(github::render(report).as_bytes());
+        if let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY") {
+            github::append_summary(report, Path::new(&file)).map_err(|e| Failure::environment(format!("the step summary: {e}")))?;
+        }
+    }
+    written.map_err(Failure::environment)
+}
+
+fn files(destinations: &[Destination]) -> Vec<Destination> {
+    destinations.iter().filter(|destination| destination.file.is_some()).cloned().collect()
+}
+
+fn joined(errors: &[DestinationError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use labproof::diagnostic;
 use labproof::exit_code;
-use labproof::images::builtin_workloads;
 use labproof::plan::Plan;
 use labproof::scenario::{self, Scenario};
 use workload::Workloads;
@@ -21,7 +20,7 @@ const NEGATIVE: &str = "negative";
 
 /// The workloads that are known: those that labproof carries, and those of a folder, which win.
 pub(crate) fn workloads(folder: Option<&Path>) -> Result<Workloads, Failure> {
-    let mut workloads = builtin_workloads();
+    let mut workloads = labproof::images::builtin();
     if let Some(folder) = folder {
         labproof::images::read_directory(folder, &mut workloads).map_err(Failure::usage)?;
     }

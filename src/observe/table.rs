@@ -15,8 +15,8 @@ const LEFT_OUT: [&str; 4] = ["NAME", "AGE", "LAST SEEN", "FIRST SEEN"];
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Table {
-    #[serde(default)]
-    column_definitions: Vec<ColumnDefinition>,
+    /// Null in all but the first Table of a watch.
+    column_definitions: Option<Vec<ColumnDefinition>>,
     #[serde(default)]
     pub(super) rows: Vec<TableRow>,
 }
@@ -39,8 +39,8 @@ pub(super) struct Headers(Vec<String>);
 impl Headers {
     /// Takes the headers of a Table that has some.
     pub(super) fn learn(&mut self, table: &Table) {
-        if !table.column_definitions.is_empty() {
-            self.0 = table.column_definitions.iter().map(|column| column.name.to_uppercase()).collect();
+        if let Some(columns) = table.column_definitions.as_ref().filter(|columns| !columns.is_empty()) {
+            self.0 = columns.iter().map(|column| column.name.to_uppercase()).collect();
         }
     }
 

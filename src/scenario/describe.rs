@@ -142,7 +142,11 @@ impl Display for Row {
         parts.extend(first.chain(others).map(|(header, wanted)| format!("{header} {wanted}")));
         parts.extend(self.fields.iter().map(|(path, wanted)| format!("{path} = {wanted}")));
         parts.extend(self.last_termination.iter().map(LastTermination::to_string));
-        parts.extend(self.exists.map(|exists| if exists { "exists" } else { "does not exist" }.to_owned()));
+        match self.exists {
+            Some(false) => parts.push("does not exist".to_owned()),
+            Some(true) if parts.is_empty() => parts.push("exists".to_owned()),
+            _ => {}
+        }
         parts.extend(self.count.iter().map(|count| format!("{} of them", count_range(count))));
         parts.extend(self.line.iter().map(|line| format!("`{line}`")));
         f.write_str(&parts.join(", "))

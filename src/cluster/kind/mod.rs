@@ -9,6 +9,8 @@ pub(crate) mod preflight;
 mod reuse;
 mod stand_ins;
 
+pub use stand_ins::load_into;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! Side-loading: images come into the nodes without a registry.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -34,18 +35,30 @@ pub(super) async fn load(
     Ok(claim.update(|record| record.loaded = Some(digest))?)
 }
 
+/// Loads the images into all nodes of a kind cluster, whoever made it.
+pub async fn load_into(programs: &Programs, cluster: &str, stand_ins: &StandIns) -> Result<(), ProvisionError> {
+    let file = tempfile::Builder::new().prefix("labproof-").suffix(".tar").tempfile();
+    let file = file.map_err(|error| failed(&format!("no temporary file can be made: {error}")))?;
+    load_file(programs, cluster, file.path(), &stand_ins.archive()).await
+}
+
 async fn load_archive(programs: &Programs, claim: &Claim, archive: &[u8]) -> Result<(), ProvisionError> {
     let file = claim.file("stand-ins.tar");
-    let path = file.to_string_lossy();
-    let failed = |problem: String| {
-        ProvisionError::new(format!("the stand-in images cannot be loaded: {problem}"), "`labproof doctor` checks this machine")
-    };
-    std::fs::write(&file, archive).map_err(|error| failed(format!("{path} cannot be written: {error}")))?;
-    let args = ["load", "image-archive", &path, "--name", claim.name()];
-    let loaded = with_kubeconfig(programs, &claim.kubeconfig()).run("kind", &args, LIMIT).await;
+    let loaded = load_file(&with_kubeconfig(programs, &claim.kubeconfig()), claim.name(), &file, archive).await;
     // What is left of it goes with the claim.
     let _ = std::fs::remove_file(&file);
-    loaded.map(drop).map_err(|error| failed(error.to_string()))
+    loaded
+}
+
+async fn load_file(programs: &Programs, cluster: &str, file: &Path, archive: &[u8]) -> Result<(), ProvisionError> {
+    let path = file.to_string_lossy();
+    std::fs::write(file, archive).map_err(|error| failed(&format!("{path} cannot be written: {error}")))?;
+    let args = ["load", "image-archive", &path, "--name", cluster];
+    programs.run("kind", &args, LIMIT).await.map(drop).map_err(|error| failed(&error.to_string()))
+}
+
+fn failed(problem: &str) -> ProvisionError {
+    ProvisionError::new(format!("the stand-in images cannot be loaded: {problem}"), "`labproof doctor` checks this machine")
 }
 
 fn digest(bytes: &[u8]) -> String {
