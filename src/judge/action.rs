@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::claim::{fail, pass};
 use crate::scenario::{Action, ValueMatch};
 use crate::timeline::ActionResult;
-use crate::verdict::{Deviation, Verdict};
+use crate::verdict::{Deviation, Outcome, Verdict};
 
 /// The verdict on the answer to an action that says what must be answered; none for other actions and for those that failed.
 pub fn judge_action(action: &Action, result: &ActionResult, decided: Duration, entry: usize) -> Option<Verdict> {
@@ -46,5 +46,5 @@ pub fn unsettled(verdict: &Verdict, reason: &str) -> Verdict {
         "it is not known when the action was carried out, because the answer to it was lost ({reason}); {}",
         verdict.message
     );
-    Verdict { outcome: crate::verdict::Outcome::Inconclusive, deviation: None, message, ..verdict.clone() }
+    Verdict { outcome: Outcome::Inconclusive, deviation: None, message, ..verdict.clone() }
 }
