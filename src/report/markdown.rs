@@ -170,9 +170,8 @@ fn escape(text: &str) -> String {
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
         let markup = match c {
-            '&' | '<' | '>' | '"' | '\'' | '`' | '*' | '_' | '~' | '|' | '[' | ']' | '!' | '#' | '@' | '\\' | '$' | '{' | '}' => {
-                true
-            }
+            '&' | '<' | '>' | '"' | '\'' | '`' | '*' | '_' | '~' | '|' | '[' | ']' | '!' | '#' | '@' | '\\' | '$' | '{' | '}'
+            | '^' => true,
             // `https://…` and `www.…` become links by themselves, `:word:` becomes a picture.
             ':' => rest.peek().is_some_and(|next| !next.is_whitespace()),
             '.' => out.ends_with("www"),

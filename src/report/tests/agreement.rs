@@ -188,6 +188,9 @@ fn markdown_is_clean(page: &str) -> Result<(), TestCaseError> {
     }
     let ours = |line: &&str| line.starts_with("## ") || ["### What went wrong", "### All expectations"].contains(line);
     prop_assert_eq!(headings, page.lines().filter(ours).count(), "{}", page);
+    for row in page.lines().filter(|line| line.starts_with('|')) {
+        prop_assert!([5, 6].contains(&row.matches('|').count()), "{row}");
+    }
     for tag in ["details", "pre", "p", "b", "code", "summary"] {
         let (opened, closed) = (page.matches(&format!("<{tag}>")).count(), page.matches(&format!("</{tag}>")).count());
         prop_assert_eq!(opened, closed, "{}", page);
