@@ -1,5 +1,11 @@
 //! The kind provider, `clean` and `doctor` where something is missing or fails: `docker` and `kind` are small shell scripts.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::print_stderr, reason = "a failed test may panic, and a test may print")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a failed test may panic, and a test may print"
+)]
 
 use std::cell::RefCell;
 use std::fs;
@@ -191,7 +197,7 @@ async fn what_is_missing_is_named_before_anything_is_made(
     provider.tear_down(false, &|_| ()).await.unwrap();
     assert!(!bench.path("state").exists() && !bench.path("nodes").exists());
 
-    let options = DoctorOptions { programs: bench.programs(), state: bench.state(), node_image: None };
+    let options = DoctorOptions { programs: bench.programs(), state: bench.state(), node_image: None, standin: None };
     let checks = doctor::examine(&options).await;
     assert!(!doctor::is_fit(&checks));
     let bad: Vec<_> = checks.iter().filter(|check| check.state == State::Bad).collect();
@@ -206,11 +212,11 @@ echo >&2
 echo 'Command Output: Error response from daemon: manifest unknown' >&2
 exit 1"#;
 
-const KUBEADM_FAILS: &str = r#"echo ' • Starting control-plane 🕹️  ...' >&2
+const KUBEADM_FAILS: &str = r"echo ' • Starting control-plane 🕹️  ...' >&2
 echo ' ✗ Starting control-plane 🕹️' >&2
 echo 'ERROR: failed to create cluster: failed to init node with kubeadm: exit status 1' >&2
 echo 'Command Output: the kubelet is not healthy after 4m0s' >&2
-exit 1"#;
+exit 1";
 
 const ENGINE_STOPS: &str = r#"echo 'ERROR: failed to create cluster: command "docker run" failed with error: exit status 125' >&2
 echo 'Command Output: docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock.' >&2
@@ -544,10 +550,16 @@ async fn doctor_shows_what_it_found() {
     let bench = Bench::new();
     bench.left(Stage::InUse);
     bench.write("nodes", "");
-    let options =
-        DoctorOptions { programs: bench.programs(), state: bench.state(), node_image: Some("kindest/node:v9".to_owned()) };
+    let options = DoctorOptions {
+        programs: bench.programs(),
+        state: bench.state(),
+        node_image: Some("kindest/node:v9".to_owned()),
+        standin: None,
+    };
     let checks = doctor::examine(&options).await;
-    let text = doctor::render(&checks.into_iter().filter(|check| !["disk", "inotify"].contains(&check.name)).collect::<Vec<_>>());
+    let text = doctor::render(
+        &checks.into_iter().filter(|check| !["disk", "inotify", "stand-ins"].contains(&check.name)).collect::<Vec<_>>(),
+    );
     let text = text.replace(&bench.dir.path().display().to_string(), "DIR");
     insta::assert_snapshot!(text, @r"
     ✓ Docker      engine 29.8.0

@@ -1,5 +1,11 @@
 //! The kind provider, namespaces and `clean` on real clusters.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::print_stderr, reason = "a failed test may panic, and a test may print")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a failed test may panic, and a test may print"
+)]
 
 mod common;
 
@@ -14,6 +20,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use labproof::clean::{self, CleanOptions, Fate};
+use labproof::cluster::context::{ContextOptions, ContextProvider};
 use labproof::cluster::kind::{KindOptions, KindProvider};
 use labproof::cluster::namespace::{self, NamespaceError};
 use labproof::cluster::state::{Claim, StateDir};
@@ -22,7 +29,7 @@ use labproof::images::{StandIns, builtin};
 use labproof::progress::Progress;
 use serde_json::json;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// When set, this program is the owner of a cluster that a test kills: the value is its state directory.
 const OWNER: &str = "LABPROOF_TEST_OWNER";
@@ -125,6 +132,7 @@ fn whole_life() {
         two_labelled_nodes_are_ready(&cluster).await;
         pods_of_stand_ins_start_at_once(&cluster).await;
         namespaces_come_and_go(&cluster).await;
+        a_context_is_used_and_left_as_it_was(&cluster).await;
         for phase in ["Checking Docker and kind", "Preparing nodes", "Loading 1 stand-in image", "Waiting until 2 nodes are Ready"]
         {
             assert!(phases.borrow().iter().any(|text| text.contains(phase)), "{phase} in {:?}", phases.borrow());
@@ -240,6 +248,35 @@ async fn namespaces_come_and_go(cluster: &Cluster) {
     namespace::remove(client, &name, run, LIMIT).await.unwrap();
 
     clean_finds_namespaces(client).await;
+}
+
+async fn a_context_is_used_and_left_as_it_was(cluster: &Cluster) {
+    let bench = Bench::new();
+    let kubeconfig = cluster.kubeconfig.clone().unwrap();
+    let before = std::fs::read(&kubeconfig).unwrap();
+    let options = |context: String| ContextOptions {
+        context,
+        kubeconfig: Some(kubeconfig.clone()),
+        state: bench.state(),
+        run_id: "other".to_owned(),
+    };
+    let context = format!("kind-{}", cluster.facts.name);
+    let mut provider = ContextProvider::new(options(context.clone()));
+    let used = provider.provision(&needs(2), &|_| ()).await.unwrap();
+    assert_eq!((used.facts.kubernetes, used.facts.name), (cluster.facts.kubernetes.clone(), context.clone()));
+    assert_eq!(bench.state().names().unwrap(), ["context-other"]);
+    provider.tear_down(false, &|_| ()).await.unwrap();
+    assert_eq!(bench.state().names().unwrap(), [""; 0]);
+    assert_eq!(std::fs::read(&kubeconfig).unwrap(), before);
+    assert_eq!(containers(&cluster.facts.name).len(), 2);
+
+    let mut provider = ContextProvider::new(options(context.clone()));
+    let error = provider.provision(&needs(3), &|_| ()).await.map(|cluster| cluster.facts).unwrap_err();
+    assert_eq!(error.problem, "the cluster has 2 nodes, and the scenarios need 3");
+    let mut provider = ContextProvider::new(options(format!("{context}s")));
+    let error = provider.provision(&needs(1), &|_| ()).await.map(|cluster| cluster.facts).unwrap_err();
+    assert_eq!(error.problem, format!("the kubeconfig has no context `{context}s`"));
+    assert_eq!(error.hint.unwrap(), format!("did you mean `{context}`?"));
 }
 
 /// As a run in a context would leave them.
