@@ -241,6 +241,14 @@ fn read_record(path: &Path) -> Result<Option<Record>, StateError> {
     }
 }
 
+/// Closing the file is not enough: a child that is being started at this moment has it open, too.
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // It is unlocked at the end of this process at the latest.
+        let _ = self.lock.unlock();
+    }
+}
+
 impl Claim {
     /// What it is called: the name of the cluster.
     pub fn name(&self) -> &str {

@@ -134,7 +134,8 @@ impl KindProvider {
         let options = &self.options;
         // The nodes get ready meanwhile.
         stand_ins::load(&options.programs, &mut made.claim, options.stand_ins.as_ref(), progress).await?;
-        let (client, kubernetes) = connect_to(&made.claim, API_LIMIT).await?;
+        let connection = connect_to(&made.claim, API_LIMIT);
+        let (client, kubernetes) = phase(progress, "Waiting for the API server", connection).await?;
         let text = if nodes == 1 {
             "Waiting until the node is Ready".to_owned()
         } else {
