@@ -257,6 +257,9 @@ pub(crate) struct DoctorArgs {
     /// The node image that will be used
     #[arg(long, value_name = "IMAGE", env = "KIND_NODE_IMAGE")]
     pub(crate) node_image: Option<String>,
+    /// The stand-in program, if the one that labproof carries cannot run in the nodes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) standin: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -4,8 +4,8 @@ use std::fs;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use labproof::judge::judge_recording;
-use labproof::report::{Report, json};
+use labproof::judge::report_of_recording;
+use labproof::report::json;
 use labproof::scenario;
 use labproof::timeline;
 
@@ -20,9 +20,8 @@ pub(crate) fn judge(args: &JudgeArgs, terminal: &Terminal) -> Result<u8, Failure
     let named = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", args.timeline.display()));
     let file = fs::File::open(&args.timeline).map_err(|error| named(&error))?;
     let entries = timeline::read(BufReader::new(file)).map_err(|error| named(&error))?;
-    let mut judged = judge_recording(&scenario, &entries).map_err(|error| named(&error))?;
-    judged.timeline = Some(args.timeline.clone());
-    finish(&Report::of_recording(judged, &entries), &destinations, terminal)
+    let report = report_of_recording(&scenario, &entries, &args.timeline).map_err(|error| named(&error))?;
+    finish(&report, &destinations, terminal)
 }
 
 pub(crate) fn report(args: &ReportArgs, terminal: &Terminal) -> Result<u8, Failure> {

@@ -4,6 +4,12 @@ use labproof::plan::Plan;
 use labproof::progress::Progress;
 pub(crate) struct LiveProgress;
 impl LiveProgress {
-    pub(crate) fn new(_: &Plan, _: &Terminal) -> Self { Self }
-    pub(crate) fn show(&mut self, p: &Progress) { if !matches!(p, Progress::Checkpoint(_) | Progress::Observed{..}) { eprintln!("{p:?}") } }
+    pub(crate) fn new(_: &Plan, _: &Terminal) -> Self {
+        Self
+    }
+    pub(crate) fn show(&mut self, p: &Progress) {
+        if !matches!(p, Progress::Checkpoint(_) | Progress::Observed { .. }) {
+            eprintln!("{p:?}")
+        }
+    }
 }

@@ -25,7 +25,7 @@ mod world;
 
 pub use action::{judge_action, unsettled};
 pub use context::around;
-pub use recorded::{RecordingError, judge_recording};
+pub use recorded::{RecordingError, judge_recording, report_of_recording};
 pub use running::{RunningStep, not_run};
 pub use step::StepJudge;
 pub use world::World;

@@ -1,8 +1,11 @@
 //! Judges a whole recorded timeline, as the live run that recorded it did.
 
+use std::path::Path;
+use std::time::Duration;
+
 use super::running::{RunningStep, not_run};
 use super::world::World;
-use crate::report::{StepReport, StepState};
+use crate::report::{ClusterFacts, REPORT_VERSION, Report, ScenarioReport, StepReport, StepState};
 use crate::scenario::Scenario;
 use crate::timeline::{Entry, Observation};
 
@@ -48,6 +51,40 @@ pub enum RecordingError {
     },
 }
 
+/// The report of a recorded timeline, as of a run of this scenario alone. `timeline` is its file.
+pub fn report_of_recording(scenario: &Scenario, entries: &[Entry], timeline: &Path) -> Result<Report, RecordingError> {
+    let steps = judge_recording(scenario, entries)?;
+    let Some(Observation::Begun(begun)) = entries.first().map(|entry| &entry.what) else { return Err(RecordingError::Head) };
+    let duration = entries.last().map_or(Duration::ZERO, |entry| entry.t);
+    let scenario = ScenarioReport {
+        name: scenario.name.clone(),
+        title: scenario.title.clone(),
+        file: scenario.file.clone(),
+        namespace: Some(begun.namespace.clone()),
+        started: Duration::ZERO,
+        duration,
+        steps,
+        errors: Vec::new(),
+        timeline: Some(timeline.to_owned()),
+    };
+    Ok(Report {
+        version: REPORT_VERSION,
+        labproof: env!("CARGO_PKG_VERSION").to_owned(),
+        cluster: Some(ClusterFacts {
+            provider: begun.provider.clone(),
+            name: "recorded".to_owned(),
+            kubernetes: begun.kubernetes.clone(),
+            node_image: None,
+            stand_ins: begun.stand_ins.clone(),
+        }),
+        started: begun.epoch.clone(),
+        duration,
+        scenarios: vec![scenario],
+        errors: Vec::new(),
+        interrupted: false,
+    })
+}
+
 /// The steps' reports with the verdicts that the live run gave. Steps that the timeline does not begin are not run; one that it
 /// breaks off is cut short.
 pub fn judge_recording(scenario: &Scenario, entries: &[Entry]) -> Result<Vec<StepReport>, RecordingError> {
@@ -64,7 +101,7 @@ pub fn judge_recording(scenario: &Scenario, entries: &[Entry]) -> Result<Vec<Ste
                 scenario: scenario.name.clone(),
                 steps: scenario.steps.len(),
             })?;
-            running = Some(RunningStep::new(step, std::mem::take(&mut world)));
+            running.get_or_insert_with(|| RunningStep::new(step, std::mem::take(&mut world)));
         }
         match running.take() {
             None => world.apply(position, entry),
@@ -99,7 +136,9 @@ fn check_head(scenario: &Scenario, entries: &[Entry]) -> Result<(), RecordingErr
 fn check_order(entry: &Entry, position: usize, done: usize, is_running: bool) -> Result<(), RecordingError> {
     let wrong = |step: &usize, what| Err(RecordingError::Disorder { entry: position + 1, step: step + 1, what });
     match &entry.what {
-        Observation::StepStarted { step, .. } if is_running => wrong(step, "begins before the one before it has ended"),
+        Observation::StepStarted { step, .. } if is_running && *step != done => {
+            wrong(step, "begins before the one before it has ended")
+        }
         Observation::StepStarted { step, .. } if *step != done => wrong(step, "begins out of order"),
         Observation::StepEnded { step } if !is_running || *step != done => wrong(step, "ends without having begun"),
         Observation::Acted { step, .. } if !is_running || *step != done => wrong(step, "is answered while it does not run"),

@@ -27,6 +27,15 @@ enum Phase {
     Judging(Box<StepJudge>),
 }
 
+impl Phase {
+    fn into_world(self) -> World {
+        match self {
+            Self::Waiting(world) => world,
+            Self::Judging(judge) => judge.into_world(),
+        }
+    }
+}
+
 impl<'a> RunningStep<'a> {
     /// A step whose action has not been sent, in the world as the step before has left it.
     pub fn new(step: &'a Step, world: World) -> Self {
@@ -42,6 +51,12 @@ impl<'a> RunningStep<'a> {
                 self.judge = Phase::Judging(Box::new(judge));
             }
             (_, Phase::Waiting(world)) => world.apply(position, entry),
+            // The API server had not taken the action: it is sent again, and its time begins again.
+            (Observation::StepStarted { .. }, Phase::Judging(_)) => {
+                let world = std::mem::replace(&mut self.judge, Phase::Waiting(World::default())).into_world();
+                self.judge = Phase::Waiting(world);
+                self.take(position, entry);
+            }
             (what, Phase::Judging(judge)) => {
                 if let Observation::Acted { result, .. } = what {
                     let since = entry.t.saturating_sub(self.zero.unwrap_or_default());
@@ -106,10 +121,7 @@ impl<'a> RunningStep<'a> {
 
     /// The world as it is now, for the next step.
     pub fn into_world(self) -> World {
-        match self.judge {
-            Phase::Waiting(world) => world,
-            Phase::Judging(judge) => judge.into_world(),
-        }
+        self.judge.into_world()
     }
 
     fn error(&self) -> Option<String> {

@@ -10,12 +10,12 @@ use super::step::Stage;
 use crate::act::Actor;
 use crate::cluster::Cluster;
 use crate::cluster::namespace;
-use crate::judge::World;
+use crate::judge::{World, not_run as step_not_run};
 use crate::observe::Observer;
 use crate::plan::PlannedScenario;
 use crate::progress::Progress;
-use crate::report::{ScenarioReport, StepReport, StepState};
-use crate::scenario::{Scenario, Step};
+use crate::report::ScenarioReport;
+use crate::scenario::Scenario;
 use crate::timeline::{Begun, Entry, Observation, TIMELINE_VERSION};
 use crate::verdict::Outcome;
 
@@ -46,18 +46,6 @@ pub(super) fn not_run(scenario: &Scenario) -> ScenarioReport {
         steps: scenario.steps.iter().map(step_not_run).collect(),
         errors: Vec::new(),
         timeline: None,
-    }
-}
-
-fn step_not_run(step: &Step) -> StepReport {
-    StepReport {
-        name: step.name.clone().unwrap_or_else(|| step.action.to_string()),
-        location: step.location,
-        state: StepState::NotRun,
-        started: Duration::ZERO,
-        duration: Duration::ZERO,
-        expectations: Vec::new(),
-        error: None,
     }
 }
 
