@@ -12,9 +12,11 @@ mod matcher;
 mod model;
 mod printed;
 mod row;
+mod schema;
 mod shapes;
 
 pub use duration::parse_duration;
 pub use file::{Loaded, find, load, load_all, manifest_root, parse};
 pub use matcher::{FieldPath, LabelSelector, MatcherError, Segment, ValueMatch};
 pub use model::*;
+pub use schema::schema;
