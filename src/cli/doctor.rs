@@ -24,6 +24,8 @@ fn stand_in() -> Result<Check, Failure> {
     let images = workloads.iter().map(|(image, _)| image.to_owned()).collect();
     Ok(match StandIns::new(&images, &workloads, None) {
         Ok(stand_ins) => Check::new("stand-ins", State::Good, format!("{} images can be played", stand_ins.images().count())),
-        Err(error) => Check::new("stand-ins", State::Warning, error.to_string()).hint("name a stand-in server with `run --standin FILE`"),
+        Err(error) => {
+            Check::new("stand-ins", State::Warning, error.to_string()).hint("name a stand-in server with `run --standin FILE`")
+        }
     })
 }

@@ -32,7 +32,10 @@ pub(crate) fn load(args: &SelectArgs, workloads: &Workloads, terminal: &Terminal
     let by_default = args.paths.is_empty();
     let paths = if by_default { vec![PathBuf::from(DEFAULT_FOLDER)] } else { args.paths.clone() };
     if by_default && !Path::new(DEFAULT_FOLDER).is_dir() {
-        return Err(Failure::nothing_selected(format!("there is no folder `{DEFAULT_FOLDER}` here"), "name the scenario files to use"));
+        return Err(Failure::nothing_selected(
+            format!("there is no folder `{DEFAULT_FOLDER}` here"),
+            "name the scenario files to use",
+        ));
     }
     let loaded = scenario::load_all(&scenario::find(&paths)?);
     if loaded.has_errors() {

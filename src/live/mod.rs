@@ -60,10 +60,10 @@ impl LiveProgress {
     }
 
     /// Shows what has happened. A reader that has gone away is no reason to stop a run.
-    pub fn show(&mut self, progress: Progress) {
-        let lines = self.transcript.lines(&progress, self.screen.is_some());
+    pub fn show(&mut self, progress: &Progress) {
+        let lines = self.transcript.lines(progress, self.screen.is_some());
         match &mut self.screen {
-            Some(screen) => screen.show(&lines, &progress),
+            Some(screen) => screen.show(&lines, progress),
             None => {
                 for line in lines {
                     let _ = writeln!(self.out, "{line}");

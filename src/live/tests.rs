@@ -32,10 +32,12 @@ impl Write for Written {
     }
 }
 
-fn as_lines(scenarios: &[&str], verbosity: Verbosity, run: Vec<Progress>) -> String {
+fn as_lines(scenarios: &[&str], verbosity: Verbosity, run: &[Progress]) -> String {
     let written = Written::default();
     let mut live = LiveProgress::lines(&plan(scenarios), verbosity, Palette::PLAIN, Box::new(written.clone()));
-    run.into_iter().for_each(|progress| live.show(progress));
+    for progress in run {
+        live.show(progress);
+    }
     let bytes = written.0.borrow().clone();
     String::from_utf8(bytes).unwrap()
 }
@@ -151,7 +153,10 @@ fn observations(scenario: usize) -> Vec<Progress> {
         (0.5, Observation::Acted { step: 0, result: ActionResult::Done }),
         (
             0.6,
-            Observation::Acted { step: 0, result: ActionResult::Executed { exit_code: 2, stdout: "".into(), stderr: "".into() } },
+            Observation::Acted {
+                step: 0,
+                result: ActionResult::Executed { exit_code: 2, stdout: String::new(), stderr: String::new() },
+            },
         ),
         (0.7, pod(Change::Added, "httpserver", "0/1", "ContainerCreating", "0")),
         (0.8, object(Change::Added, "Deployment", "hello-server", &deployment, Value::Null)),
@@ -175,17 +180,17 @@ fn whole_run() -> Vec<Progress> {
 
 #[test]
 fn lines() {
-    assert_snapshot!(as_lines(&["liveness"], Verbosity::Normal, whole_run()));
+    assert_snapshot!(as_lines(&["liveness"], Verbosity::Normal, &whole_run()));
 }
 
 #[test]
 fn verbose_lines() {
-    assert_snapshot!(as_lines(&["liveness"], Verbosity::Verbose, whole_run()));
+    assert_snapshot!(as_lines(&["liveness"], Verbosity::Verbose, &whole_run()));
 }
 
 #[test]
 fn quiet_is_quiet() {
-    assert_eq!(as_lines(&["liveness"], Verbosity::Quiet, whole_run()), "");
+    assert_eq!(as_lines(&["liveness"], Verbosity::Quiet, &whole_run()), "");
 }
 
 #[test]
@@ -194,13 +199,13 @@ fn scenarios_side_by_side_are_told_apart() {
     run.push(decided(0, None));
     run.extend(started(1));
     run.extend([decided(0, None), ended(0, "liveness", &[]), decided(1, None), ended(1, "destruction", &["not torn down"])]);
-    assert_snapshot!(as_lines(&["liveness", "destruction"], Verbosity::Normal, run));
+    assert_snapshot!(as_lines(&["liveness", "destruction"], Verbosity::Normal, &run));
 }
 
 #[test]
 fn one_scenario_after_the_other_needs_no_names() {
     let run = started(0).into_iter().chain([ended(0, "liveness", &[])]).chain(started(1)).chain([decided(1, None)]);
-    let shown = as_lines(&["liveness", "destruction"], Verbosity::Normal, run.collect());
+    let shown = as_lines(&["liveness", "destruction"], Verbosity::Normal, &run.collect::<Vec<_>>());
     assert!(!shown.contains("[destruction]") && shown.contains("scenario destruction"), "{shown}");
 }
 
@@ -210,13 +215,15 @@ fn on_a_terminal_what_goes_on_stands_below_the_lines() {
     let terminal = InMemoryTerm::new(40, 100);
     let target = ProgressDrawTarget::term_like_with_hz(Box::new(terminal.clone()), 255);
     let mut live = LiveProgress::on(&plan(&["liveness"]), Verbosity::Normal, Palette::PLAIN, target, false);
-    provisioning().into_iter().chain(started(0)).chain(observations(0)).for_each(|progress| live.show(progress));
-    live.show(decided(0, None));
+    for progress in provisioning().into_iter().chain(started(0)).chain(observations(0)) {
+        live.show(&progress);
+    }
+    live.show(&decided(0, None));
     insta::with_settings!({filters => [(r"liveness \d+s", "liveness 0s")]}, {
         assert_snapshot!("terminal_while_it_runs", terminal.contents());
     });
-    live.show(ended(0, "liveness", &[]));
-    live.show(Progress::PhaseStarted("Deleting the cluster".into()));
+    live.show(&ended(0, "liveness", &[]));
+    live.show(&Progress::PhaseStarted("Deleting the cluster".into()));
     drop(live);
     assert_snapshot!("terminal_at_the_end", terminal.contents());
 }

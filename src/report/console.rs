@@ -126,7 +126,7 @@ pub(super) fn explanation(case: &Case<'_>) -> String {
 
 /// The lines of a text behind a mark that tells them from ours.
 pub(crate) fn gutter(indent: &str, text: &str) -> String {
-    lines(text).map(|line| format!("{indent}| {line}\n")).collect()
+    lines(text).map(|line| [indent, "| ", &line, "\n"].concat()).collect()
 }
 
 /// Where the scenarios ran, in one line; empty if they did not.
