@@ -19,6 +19,7 @@ pub mod report;
 pub mod resources;
 pub mod run;
 pub mod scenario;
+pub mod testing;
 pub mod timeline;
 pub mod verdict;
 mod yaml;

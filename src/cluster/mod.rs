@@ -34,6 +34,7 @@ pub struct Needs {
 }
 
 /// A running cluster.
+#[derive(Clone)]
 pub struct Cluster {
     /// Talks to its API server.
     pub client: kube::Client,

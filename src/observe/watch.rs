@@ -242,7 +242,10 @@ impl Watch {
             "MODIFIED" => Change::Modified,
             "DELETED" => Change::Deleted,
             "BOOKMARK" => {
-                if let Some(row) = parse_table(event)?.rows.first() {
+                let table = parse_table(event)?;
+                // The first Table of a watch has the headers, whatever it is about.
+                self.headers.learn(&table);
+                if let Some(row) = table.rows.first() {
                     resource_version(&row.object).clone_into(&mut self.resource_version);
                 }
                 return Ok(());

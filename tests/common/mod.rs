@@ -52,9 +52,8 @@ pub(crate) fn on_kind(name: &str, test: impl FnOnce() + Send + 'static) -> Trial
     }
 }
 
-/// Runs the tests, as `cargo test` asks for on the command line.
-pub(crate) fn run(tests: Vec<Trial>) -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
+/// Runs the tests as `cargo test` asks for on the command line, so many at the same time: several only if they share a cluster.
+pub(crate) fn run(tests: Vec<Trial>, threads: usize) -> ExitCode {
+    let arguments = Arguments { test_threads: Some(threads), ..Arguments::from_args() };
     libtest_mimic::run(&arguments, tests).exit_code()
 }
