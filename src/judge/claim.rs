@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::judge::view::View;
-use crate::scenario::Row;
+use crate::scenario::{Row, TimedRow};
 use crate::verdict::{Deviation, Outcome, Verdict};
 
 /// A moment at which a subject may have changed. Times are counted from the step's action.
@@ -74,6 +74,12 @@ pub(crate) fn at(time: Duration) -> String {
 /// When something was seen, in words; what was there at the step's very beginning was there before.
 pub(super) fn seen_at(time: Duration) -> String {
     if time.is_zero() { "was there already when the action was sent".to_owned() } else { format!("was seen at {}", at(time)) }
+}
+
+/// A row and when it is due, in words; an event has no row of its own.
+pub(super) fn wanted(timed: &TimedRow) -> String {
+    let event = if timed.row.to_string().is_empty() { "the event, " } else { "" };
+    format!("{event}{timed}")
 }
 
 pub(super) fn pass(decided: Duration, message: String, evidence: Vec<usize>) -> Verdict {

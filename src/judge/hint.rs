@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::cause;
+use super::claim::wanted;
 use crate::scenario::describe::duration;
 use crate::scenario::{Claim, Expectation, Subject, TimedRow};
 use crate::verdict::{Deviation, Outcome, Verdict};
@@ -32,7 +33,7 @@ pub(super) fn hint(expectation: &Expectation, verdict: &Verdict) -> Option<Strin
 fn timed_row<'a>(expectation: &'a Expectation, verdict: &Verdict) -> Option<&'a TimedRow> {
     let Claim::Sequence { rows, .. } = &expectation.claim else { return None };
     let expected = verdict.expected.as_ref()?;
-    rows.iter().find(|row| row.to_string() == *expected)
+    rows.iter().find(|row| wanted(row) == *expected)
 }
 
 fn short(time: Duration) -> String {
@@ -70,10 +71,10 @@ fn missing(subject: &Subject, verdict: &Verdict) -> Option<&'static str> {
         }
         Subject::Log(_) => Some("compare the line with the log below; `/…/` matches a regular expression"),
         Subject::Object(_) | Subject::Selection(_) => match verdict.nearest_miss.as_deref() {
-            Some(nearest) if nearest.starts_with("it does not exist") => {
+            Some(nearest) if nearest.starts_with("no such object") => {
                 Some("nothing made it: does the action apply it, under this name?")
             }
-            Some(nearest) if nearest.starts_with("there is none") => {
+            Some(nearest) if nearest.starts_with("none of them") => {
                 Some("the selector picks nothing: compare it with the objects' labels")
             }
             _ => None,

@@ -45,7 +45,7 @@ impl ClaimJudge for Never {
         if !view.violates(&self.row) {
             return None;
         }
-        let seen = view.describe(&self.row);
+        let seen = view.describe_violation(&self.row);
         if self.hold.is_some_and(|hold| moment.seen >= hold) {
             let message = format!("{seen} came between {} and {}, when nothing was observed", at(moment.after), at(moment.seen));
             return Some(inconclusive(moment.seen, message, vec![moment.entry]));
@@ -53,7 +53,7 @@ impl ClaimJudge for Never {
         let message = format!("{seen} {}, which must never be", seen_at(moment.seen));
         let verdict = fail(Deviation::Contradicted, moment.seen, message, vec![moment.entry]);
         let row = self.row.to_string();
-        let expected = if row.is_empty() { "never".to_owned() } else { format!("never {row}") };
+        let expected = if row.is_empty() { "never the event".to_owned() } else { format!("never {row}") };
         Some(Verdict { expected: Some(expected), nearest_miss: Some(format!("{seen} at {}", at(moment.seen))), ..verdict })
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::claim::{ClaimJudge, Gap, Moment, at, fail, inconclusive, late_look, pass, seen_at};
+use super::claim::{ClaimJudge, Gap, Moment, at, fail, inconclusive, late_look, pass, seen_at, wanted};
 use super::view::View;
 use crate::scenario::{Between, Row, TimedRow};
 use crate::verdict::{Deviation, Verdict};
@@ -98,7 +98,7 @@ impl Sequence {
             format!("{row} had to stay from {} until {until}, but at {} {seen} was seen", at(since.seen), at(moment.seen));
         let verdict = fail(Deviation::Contradicted, moment.seen, message, evidence);
         let nearest_miss = Some(format!("{seen} at {}", at(moment.seen)));
-        Some(Verdict { expected: Some(current.to_string()), nearest_miss, ..verdict })
+        Some(Verdict { expected: Some(wanted(current)), nearest_miss, ..verdict })
     }
 
     /// Goes on to as many rows as the view is like.
@@ -129,7 +129,7 @@ impl Sequence {
         let wrong = |deviation, message: String| {
             let verdict = fail(deviation, moment.seen, message, self.evidence(Some(moment)));
             let nearest_miss = Some(format!("{row} at {}", at(moment.seen)));
-            Some(Verdict { expected: Some(next.to_string()), nearest_miss, ..verdict })
+            Some(Verdict { expected: Some(wanted(next)), nearest_miss, ..verdict })
         };
         let gap = |gap: Gap| format!("between {} and {}, when nothing was observed", at(gap.from), at(gap.to));
         if moment.seen < when.earliest {
@@ -171,14 +171,14 @@ impl Sequence {
             return None;
         }
         let next = self.next().unwrap_or(current);
-        let seen = view.describe(&next.row);
+        let (seen, expected) = (view.describe(&next.row), wanted(next));
         let is_later = self.rows.iter().skip(self.reached.len() + 1).any(|later| view.is_like(&later.row));
         let (deviation, what) =
             if is_later { (Deviation::OutOfOrder, "a later row") } else { (Deviation::Extra, "a row that is not listed") };
-        let message = format!("{seen} was seen at {}: {what}, where {next} was to come", at(moment.seen));
+        let message = format!("{seen} was seen at {}: {what}, where {expected} was to come", at(moment.seen));
         let verdict = fail(deviation, moment.seen, message, self.evidence(Some(moment)));
         let nearest_miss = Some(format!("{seen} at {}", at(moment.seen)));
-        Some(Verdict { expected: Some(next.to_string()), nearest_miss, ..verdict })
+        Some(Verdict { expected: Some(expected), nearest_miss, ..verdict })
     }
 
     fn note_nearest(&mut self, moment: Moment, view: &View<'_>) {
@@ -208,17 +208,18 @@ impl Sequence {
 
     fn missing(&self, decided: Duration) -> Option<Verdict> {
         let next = self.next()?;
+        let row = wanted(next);
         if let Some(gap) = self.gap_before(next.when.latest) {
-            let message = format!("{next} was not seen, but nothing was observed between {} and {}", at(gap.from), at(gap.to));
+            let message = format!("{row} was not seen, but nothing was observed between {} and {}", at(gap.from), at(gap.to));
             return Some(inconclusive(decided, message, self.evidence(None)));
         }
-        let expected = Some(next.to_string());
+        let expected = Some(row.clone());
         if let Some(before) = self.before_its_turn.get(self.reached.len()).copied().flatten() {
-            let message = format!("{next} was not seen after the row before it, but earlier, at {}", at(before.seen));
+            let message = format!("{row} was not seen after the row before it, but earlier, at {}", at(before.seen));
             let verdict = fail(Deviation::OutOfOrder, decided, message, self.evidence(Some(before)));
             return Some(Verdict { expected, nearest_miss: Some(format!("{} at {}", next.row, at(before.seen))), ..verdict });
         }
-        let verdict = fail(Deviation::Missing, decided, format!("{next} was not seen"), self.evidence(None));
+        let verdict = fail(Deviation::Missing, decided, format!("{row} was not seen"), self.evidence(None));
         let nearest_miss =
             self.nearest.as_ref().map(|nearest| format!("{} at {}", nearest.view.describe(&next.row), at(nearest.seen)));
         Some(Verdict { expected, nearest_miss, ..verdict })

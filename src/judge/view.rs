@@ -65,16 +65,26 @@ impl View<'_> {
     /// The view in words, with what the row asks about.
     pub(super) fn describe(&self, row: &Row) -> String {
         match self {
-            Self::Object(None) => "it does not exist".to_owned(),
+            Self::Object(None) => "no such object".to_owned(),
             Self::Object(Some(object)) => describe_object(row, object),
-            Self::Selection(members, _) if members.is_empty() => "there is none".to_owned(),
+            Self::Selection(members, _) if members.is_empty() => "none of them".to_owned(),
             Self::Selection(members, _) => {
-                let each: Vec<_> = members.values().map(|o| format!("{}: {}", o.name, describe_object(row, o))).collect();
-                format!("{} of them: {}", each.len(), each.join("; "))
+                format!("{} of them: {}", members.len(), each(row, members.values()))
             }
             Self::Line(line) => format!("the line `{line}`"),
             Self::Occurrences(1, 1) => "the event".to_owned(),
             Self::Occurrences(seen, wanted) => format!("{seen} of {wanted} occurrences"),
+        }
+    }
+
+    /// What a `never` forbids, in words.
+    pub(super) fn describe_violation(&self, row: &Row) -> String {
+        match self {
+            Self::Selection(members, _) if !says_nothing(row) => {
+                let like: Vec<_> = members.values().filter(|object| object_is_like(row, Some(object))).collect();
+                if like.is_empty() { self.describe(row) } else { each(row, like.into_iter()) }
+            }
+            other => other.describe(row),
         }
     }
 
@@ -87,6 +97,14 @@ impl View<'_> {
             Self::Occurrences(seen, wanted) => View::Occurrences(seen, wanted),
         }
     }
+}
+
+fn each<'a>(row: &Row, objects: impl Iterator<Item = &'a Arc<ObjectObservation>>) -> String {
+    let one = |object: &Arc<ObjectObservation>| match says_nothing(row) {
+        true => object.name.clone(),
+        false => format!("{}: {}", object.name, describe_object(row, object)),
+    };
+    objects.map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn counts(members: &Members, range: &CountRange) -> bool {
