@@ -10,6 +10,7 @@ mod errors;
 pub mod exit_code;
 pub mod images;
 pub mod judge;
+pub mod live;
 pub mod manifest;
 pub mod observe;
 pub mod plan;

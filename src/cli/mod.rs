@@ -6,7 +6,6 @@ mod doctor;
 mod failure;
 mod images;
 mod judge;
-mod live;
 mod run;
 mod select;
 mod signals;

@@ -10,16 +10,16 @@ use labproof::cluster::state::StateDir;
 use labproof::cluster::{Programs, new_run_id};
 use labproof::exit_code::exit_code;
 use labproof::images::StandIns;
+use labproof::live::LiveProgress;
 use labproof::plan::Plan;
 use labproof::progress::Progress;
-use labproof::report::{Destination, DestinationError, Report, check_all, console, github, write_all};
+use labproof::report::{Destination, DestinationError, Report, check_all, console, github, write_all, write_files};
 use labproof::run::{Keep, RunOptions, run as run_plan};
 use tokio_util::sync::CancellationToken;
 use workload::Workloads;
 
 use super::args::{DestinationArgs, Images, KeepArg, On, RunArgs};
 use super::failure::Failure;
-use super::live::LiveProgress;
 use super::select;
 use super::signals;
 use super::terminal::Terminal;
@@ -40,11 +40,11 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<u8, Failure> {
         time_limit: args.runner.time_limit,
         tear_down_limit: args.runner.teardown_limit,
     };
-    let live = RefCell::new(LiveProgress::new(&plan, terminal));
+    let live = RefCell::new(LiveProgress::stderr(&plan, terminal.verbosity(), terminal.notes_palette()));
     let progress = |event: Progress| {
         if let Progress::Checkpoint(report) = &event {
             // What is known so far is on disk before anything else can fail; the last writing tells of errors.
-            let _ = write_all(report, &files(&destinations), &mut io::sink());
+            let _ = write_files(report, &destinations);
         }
         live.borrow_mut().show(&event);
     };
@@ -55,8 +55,8 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<u8, Failure> {
         })
     })?;
     drop(live);
-    write_reports(&report, &destinations)?;
     terminal.note(&console::ending(&report, terminal.notes_palette()));
+    write_reports(&report, &destinations)?;
     Ok(exit_code(&report))
 }
 
@@ -122,16 +122,12 @@ fn write_reports(report: &Report, destinations: &[Destination]) -> Result<(), Fa
     let mut stdout = io::stdout().lock();
     let written = write_all(report, destinations, &mut stdout).map_err(|errors| joined(&errors));
     if std::env::var_os("GITHUB_ACTIONS").is_some() {
-        let _ = stdout.write_all(github::render(report).as_bytes());
+        let _ = io::stderr().write_all(github::render(report).as_bytes());
         if let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY") {
             github::append_summary(report, Path::new(&file)).map_err(|e| Failure::environment(format!("the step summary: {e}")))?;
         }
     }
     written.map_err(Failure::environment)
-}
-
-fn files(destinations: &[Destination]) -> Vec<Destination> {
-    destinations.iter().filter(|destination| destination.file.is_some()).cloned().collect()
 }
 
 fn joined(errors: &[DestinationError]) -> String {

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use labproof::live::Verbosity;
 use labproof::report::Palette;
 
 use super::args::{Color, OutputArgs};
@@ -16,6 +17,15 @@ pub(crate) struct Terminal {
 impl Terminal {
     pub(crate) fn new(args: &OutputArgs) -> Self {
         Self { color: args.color, quiet: args.quiet, verbose: args.verbose > 0 }
+    }
+
+    /// How much is shown while a run goes on.
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, false) => Verbosity::Normal,
+            (false, true) => Verbosity::Verbose,
+        }
     }
 
     /// Writes data. A reader that has gone away has read enough.

@@ -2,7 +2,6 @@
 //! Times (`t+25.3s`) are counted from the step's action, as the windows in a scenario are.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use super::case::{self, Case, Counts, Status};
 use super::detail::Detail;
@@ -10,7 +9,7 @@ use super::model::{Report, ScenarioReport, StepState};
 use super::palette::Palette;
 use super::text::{count, lines, printable, seconds, since_action};
 use crate::exit_code::exit_code;
-use crate::verdict::Outcome;
+use crate::verdict::{Outcome, Verdict};
 
 /// Everything: a line an expectation, then the [`ending`].
 pub fn full(report: &Report, palette: Palette) -> String {
@@ -28,11 +27,11 @@ pub fn full(report: &Report, palette: Palette) -> String {
             let _ = writeln!(out, "  step {}: {}{}", i + 1, printable(&step.name), palette.weak(&begun));
             for case in &case::of_step(i + 1, step) {
                 let title = if case.expectation.is_some() { case.title } else { "the action" };
-                let _ = writeln!(out, "    {}", line(case, title, width, palette));
+                let _ = writeln!(out, "    {}", line(case.status, case.verdict(), title, width, palette));
             }
         }
         for error in &scenario.errors {
-            out.push_str(&gutter(&format!("  {}  ", palette.bad(&format!("{:width$}", "error"))), error));
+            out.push_str(&gutter(&format!("    {}  ", palette.bad(&format!("{:width$}", "error"))), error));
         }
         out.push('\n');
     }
@@ -59,26 +58,15 @@ pub fn ending(report: &Report, palette: Palette) -> String {
 }
 
 /// A decided expectation: `pass  t+25.3s  pod httpserver: READY 1/1, by 15s`.
-pub(crate) fn decided(status: Outcome, decided: Duration, words: &str, text: &str, palette: Palette) -> String {
-    let status = Status::from(status);
-    format!(
-        "{}  {:>8}  {}",
-        palette.status(status, &format!("{:4}", status.word())),
-        since_action(decided.as_secs_f64()),
-        joined(text, words)
-    )
+pub(crate) fn decided(text: &str, verdict: &Verdict, palette: Palette) -> String {
+    line(verdict.outcome.into(), Some(verdict), text, 4, palette)
 }
 
-fn line(case: &Case<'_>, title: &str, width: usize, palette: Palette) -> String {
-    let status = palette.status(case.status, &format!("{:width$}", case.status.word()));
-    let time = case.decided().map(|t| since_action(t.as_secs_f64())).unwrap_or_default();
-    let deviation = case.verdict().and_then(|verdict| verdict.deviation).map(|d| d.words()).unwrap_or_default();
-    format!("{status}  {time:>8}  {}", joined(title, deviation))
-}
-
-fn joined(text: &str, deviation: &str) -> String {
-    let deviation = if deviation.is_empty() { String::new() } else { format!(" ({deviation})") };
-    printable(text) + &deviation
+fn line(status: Status, verdict: Option<&Verdict>, text: &str, width: usize, palette: Palette) -> String {
+    let status = palette.status(status, &format!("{:width$}", status.word()));
+    let time = verdict.map(|verdict| since_action(verdict.decided.as_secs_f64())).unwrap_or_default();
+    let deviation = verdict.and_then(|v| v.deviation).map(|deviation| format!(" ({})", deviation.words())).unwrap_or_default();
+    format!("{status}  {time:>8}  {}{deviation}", printable(text))
 }
 
 /// The width of the longest status that occurs.
@@ -138,7 +126,7 @@ pub(super) fn explanation(case: &Case<'_>) -> String {
 
 /// The lines of a text behind a mark that tells them from ours.
 pub(crate) fn gutter(indent: &str, text: &str) -> String {
-    lines(text).map(|line| format!("{indent}| {line}\n")).collect()
+    lines(text).map(|line| [indent, "| ", &line, "\n"].concat()).collect()
 }
 
 /// Where the scenarios ran, in one line; empty if they did not.

@@ -174,6 +174,14 @@ pub fn write_all(report: &Report, destinations: &[Destination], stdout: &mut dyn
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
+/// Writes the reports that go to regular files, and only these: what is known so far, before the run is over. What is written once
+/// cannot be taken back elsewhere.
+pub fn write_files(report: &Report, destinations: &[Destination]) -> Result<(), Vec<DestinationError>> {
+    let is_regular = |file: &PathBuf| fs::metadata(file).map_or(true, |found| found.is_file());
+    let files: Vec<_> = destinations.iter().filter(|d| d.file.as_ref().is_some_and(is_regular)).cloned().collect();
+    write_all(report, &files, &mut io::sink())
+}
+
 /// Writes a file so that a reader sees all of it or what was there before. A link stays a link; what is no regular file (a pipe,
 /// `/dev/stderr`) cannot be replaced and is written to.
 fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {

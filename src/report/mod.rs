@@ -11,12 +11,12 @@ pub mod junit;
 pub mod markdown;
 mod model;
 mod palette;
-mod text;
+pub(crate) mod text;
 
 pub use model::*;
 pub use palette::Palette;
 
-pub use destination::{Destination, DestinationError, Format, check_all, write_all};
+pub use destination::{Destination, DestinationError, Format, check_all, write_all, write_files};
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ const LONGEST_LINE: usize = 500;
 
 /// One line without anything that a terminal, a CI's log or a reader could take for more than text: control characters and
 /// invisible ones that change the order or the meaning of others are written as Rust escapes (`\u{1b}`), line ends among them.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     // GitHub's runner obeys a line that begins with `::command::`, blanks before it or not.
     if text.trim_start().starts_with("::") {
@@ -36,24 +36,29 @@ const fn is_deceptive(c: char) -> bool {
 }
 
 /// The lines of a text, each [`printable`].
-pub(super) fn lines(text: &str) -> impl Iterator<Item = String> {
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = String> {
     text.trim_end().split('\n').map(printable)
 }
 
 /// A length of time: `126.4s`.
-pub(super) fn seconds(time: Duration) -> String {
+pub(crate) fn seconds(time: Duration) -> String {
     format!("{:.1}s", time.as_secs_f64())
 }
 
 /// A time counted from a step's action, as the windows in a scenario are: `t+25.3s`, `t-0.2s` before it.
-pub(super) fn since_action(t: f64) -> String {
+pub(crate) fn since_action(t: f64) -> String {
     let tenths = (t * 10.0).round() / 10.0;
     let sign = if tenths < 0.0 { '-' } else { '+' };
     format!("t{sign}{:.1}s", tenths.abs())
 }
 
+/// How many columns of a terminal a text takes.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
+}
+
 /// Rows of cells as lines whose columns stand below each other, three spaces apart as kubectl's are.
-pub(super) fn align(rows: &[Vec<String>]) -> Vec<String> {
+pub(crate) fn align(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> =
         (0..columns).map(|i| rows.iter().filter_map(|row| row.get(i)).map(|c| c.width()).max().unwrap_or(0)).collect();
@@ -61,7 +66,7 @@ pub(super) fn align(rows: &[Vec<String>]) -> Vec<String> {
 }
 
 /// One line of cells, each padded to its column's width.
-pub(super) fn aligned(row: &[String], widths: &[usize]) -> String {
+pub(crate) fn aligned(row: &[String], widths: &[usize]) -> String {
     let mut line = String::new();
     for (cell, width) in row.iter().zip(widths) {
         line.push_str(cell);
@@ -72,7 +77,7 @@ pub(super) fn aligned(row: &[String], widths: &[usize]) -> String {
 }
 
 /// `1 step`, `2 steps`.
-pub(super) fn count(n: usize, noun: &str) -> String {
+pub(crate) fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 

@@ -7,7 +7,7 @@ pub(crate) mod describe;
 mod duration;
 mod expectation;
 mod file;
-mod kinds;
+pub(crate) mod kinds;
 mod matcher;
 mod model;
 mod printed;
