@@ -39,12 +39,15 @@ fn main() -> ExitCode {
         common::block_on(own(state));
         return ExitCode::SUCCESS;
     }
-    common::run(vec![
-        common::on_kind("a_cluster_is_made_kept_used_again_and_deleted", whole_life),
-        common::on_kind("clean_removes_what_a_run_left_that_was_killed_while_it_created", killed_while_creating),
-        common::on_kind("a_cancelled_creation_leaves_nothing", cancelled),
-        common::on_kind("a_node_image_that_does_not_exist_is_named", no_such_image),
-    ])
+    common::run(
+        vec![
+            common::on_kind("a_cluster_is_made_kept_used_again_and_deleted", whole_life),
+            common::on_kind("clean_removes_what_a_run_left_that_was_killed_while_it_created", killed_while_creating),
+            common::on_kind("a_cancelled_creation_leaves_nothing", cancelled),
+            common::on_kind("a_node_image_that_does_not_exist_is_named", no_such_image),
+        ],
+        1,
+    )
 }
 
 /// A state directory of its own, and how clusters are asked for.
