@@ -1,5 +1,7 @@
 //! The schema file is as generated, and every scenario keeps to it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::PathBuf;
 
 use labproof::scenario;

@@ -69,7 +69,7 @@ pub(crate) struct OutputArgs {
     /// Say more: every row, event and log line as it is observed
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Whether to use colours; NO_COLOR and CLICOLOR_FORCE are heeded
+    /// Whether to use colours; `NO_COLOR` and `CLICOLOR_FORCE` are heeded
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
 }
@@ -282,5 +282,5 @@ pub(crate) struct CleanArgs {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    labproof::scenario::parse_duration(text).map_err(|error| error.to_string())
+    labproof::scenario::parse_duration(text).map_err(|error| error.clone())
 }

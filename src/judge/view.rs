@@ -100,9 +100,8 @@ impl View<'_> {
 }
 
 fn each<'a>(row: &Row, objects: impl Iterator<Item = &'a Arc<ObjectObservation>>) -> String {
-    let one = |object: &Arc<ObjectObservation>| match says_nothing(row) {
-        true => object.name.clone(),
-        false => format!("{}: {}", object.name, describe_object(row, object)),
+    let one = |object: &Arc<ObjectObservation>| {
+        if says_nothing(row) { object.name.clone() } else { format!("{}: {}", object.name, describe_object(row, object)) }
     };
     objects.map(one).collect::<Vec<_>>().join("; ")
 }

@@ -114,7 +114,9 @@ mod tests {
 
     fn read(text: &str) -> Vec<(String, Option<Duration>)> {
         let rows = parse(text, "httpserver", &|_| true).unwrap();
-        rows.into_iter().map(|(row, age)| (shown(&row).into_iter().map(|(h, v)| format!("{h}={v} ")).collect(), age)).collect()
+        rows.into_iter()
+            .map(|(row, age)| (shown(&row).iter().map(|(h, v)| format!("{h}={v} ")).collect::<Vec<_>>().concat(), age))
+            .collect()
     }
 
     #[test]

@@ -180,6 +180,7 @@ struct Object {
 /// A patch of one object.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the keys of the format")]
 struct Patch {
     /// The object.
     object: Reference,
@@ -225,7 +226,7 @@ struct Set {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Scale {
-    /// The Deployment, ReplicaSet or StatefulSet.
+    /// The Deployment, `ReplicaSet` or `StatefulSet`.
     object: Reference,
     /// How many.
     #[schemars(range(min = 0, max = 10_000))]
@@ -301,9 +302,9 @@ struct ObjectExpectation {
     deployment: Option<Name>,
     /// The Deployments of a selector.
     deployments: Option<Selection>,
-    /// One ReplicaSet, by its name.
+    /// One `ReplicaSet`, by its name.
     replicaset: Option<Name>,
-    /// The ReplicaSets of a selector.
+    /// The `ReplicaSets` of a selector.
     replicasets: Option<Selection>,
     /// One object of any kind.
     object: Option<Reference>,
