@@ -204,7 +204,13 @@ fn temporary(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
     // As any new file: less what the umask takes away. The default is that nobody else can read it, other steps of a CI included.
     #[cfg(unix)]
     builder.permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
-    builder.tempfile_in(directory)
+    builder.tempfile_in(directory).map_err(|error| without_path(&error))
+}
+
+/// The error itself: `tempfile` adds the random name, which nobody has asked for.
+fn without_path(error: &io::Error) -> io::Error {
+    let cause = error.get_ref().and_then(|error| error.source()).and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.and_then(io::Error::raw_os_error).map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 fn directory(file: &Path) -> &Path {

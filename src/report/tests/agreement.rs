@@ -180,9 +180,19 @@ fn markdown_is_clean(page: &str) -> Result<(), TestCaseError> {
         match event {
             Event::Html(html) | Event::InlineHtml(html) => tags_are_ours(&html)?,
             Event::Start(Tag::Heading { .. }) => headings += 1,
-            Event::Text(_) | Event::SoftBreak | Event::End(_) => {}
-            Event::Start(Tag::Paragraph | Tag::HtmlBlock | Tag::List(None) | Tag::Item | Tag::Table(_)) => {}
-            Event::Start(Tag::TableHead | Tag::TableRow | Tag::TableCell) => {}
+            Event::Text(_)
+            | Event::SoftBreak
+            | Event::End(_)
+            | Event::Start(
+                Tag::Paragraph
+                | Tag::HtmlBlock
+                | Tag::List(None)
+                | Tag::Item
+                | Tag::Table(_)
+                | Tag::TableHead
+                | Tag::TableRow
+                | Tag::TableCell,
+            ) => {}
             other => prop_assert!(false, "{other:?} in {page}"),
         }
     }
