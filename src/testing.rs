@@ -115,7 +115,7 @@ async fn serve(nodes: u32, mut jobs: mpsc::UnboundedReceiver<Job>) -> Result<(),
     let mut provider = KindProvider::new(options(&run_id, &name, StateDir::new(state.path())).map_err(|error| error.to_string())?);
     let guard = Guard::start(&name, state.path()).map_err(|error| format!("no guard of the cluster can be started: {error}"))?;
     let needs = Needs { nodes, ..Needs::default() };
-    let provisioned = provider.provision(&needs, &|_| {}).await.map_err(|error| with_hint(&error));
+    let provisioned = provider.provision(&needs, &|_| {}).await.map_err(|error| error.with_hint());
     let mut running = Vec::new();
     while let Some(Job { plan, reply }) = jobs.recv().await {
         match &provisioned {
@@ -125,7 +125,7 @@ async fn serve(nodes: u32, mut jobs: mpsc::UnboundedReceiver<Job>) -> Result<(),
         }
     }
     futures::future::join_all(running).await;
-    let torn_down = provider.tear_down(false, &|_| {}).await.map_err(|error| with_hint(&error));
+    let torn_down = provider.tear_down(false, &|_| {}).await.map_err(|error| error.with_hint());
     if torn_down.is_ok() {
         guard.dismiss();
     }
@@ -159,10 +159,6 @@ async fn run_job(plan: Plan, cluster: Cluster, state: std::path::PathBuf, reply:
     let report = run_plan(&plan, &mut Shared(cluster), &options, &|_| {}, &CancellationToken::new()).await;
     // Nobody listens if the test has ended.
     let _ = reply.send(Ok(report));
-}
-
-fn with_hint(error: &ProvisionError) -> String {
-    error.hint.as_ref().map_or_else(|| error.problem.clone(), |hint| format!("{}\nhint: {hint}", error.problem))
 }
 
 /// A cluster that others use too.

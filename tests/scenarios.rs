@@ -10,6 +10,7 @@ use labproof::report::{Palette, Report, console};
 use labproof::testing;
 use labproof::verdict::{Deviation, Outcome};
 
+#[expect(clippy::print_stderr, reason = "that is how a test fails that is none")]
 fn main() -> ExitCode {
     let folders = ["scenarios/chapter-07", "scenarios/negative"].map(PathBuf::from);
     let files = labproof::scenario::find(&folders).expect("the scenarios are there");

@@ -125,8 +125,8 @@ pub(crate) struct ClusterArgs {
     /// The kubeconfig context to run on, with `--on context`; each scenario gets a namespace of its own there
     #[arg(long, value_name = "NAME", required_if_eq("on", "context"))]
     pub(crate) context: Option<String>,
-    /// The kubeconfig file of --context; it is never written
-    #[arg(long, value_name = "FILE", env = "KUBECONFIG", requires = "context", hide_env_values = true)]
+    /// The kubeconfig file of --context, if not those of KUBECONFIG or ~/.kube/config; it is never written
+    #[arg(long, value_name = "FILE", requires = "context")]
     pub(crate) kubeconfig: Option<PathBuf>,
 }
 
@@ -276,8 +276,8 @@ pub(crate) struct CleanArgs {
     /// Remove namespaces that runs have left in this kubeconfig context
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
-    /// The kubeconfig file of --context; it is never written
-    #[arg(long, value_name = "FILE", env = "KUBECONFIG", requires = "context", hide_env_values = true)]
+    /// The kubeconfig file of --context, if not those of KUBECONFIG or ~/.kube/config; it is never written
+    #[arg(long, value_name = "FILE", requires = "context")]
     pub(crate) kubeconfig: Option<PathBuf>,
 }
 

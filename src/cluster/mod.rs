@@ -73,6 +73,11 @@ impl ProvisionError {
     pub(crate) fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { problem: problem.into(), hint: Some(hint.into()) }
     }
+
+    /// The problem, and what to do in a line of its own.
+    pub(crate) fn with_hint(&self) -> String {
+        self.hint.as_ref().map_or_else(|| self.problem.clone(), |hint| format!("{}\nhint: {hint}", self.problem))
+    }
 }
 
 /// A new id for a run: eight characters that no other run is likely to have.

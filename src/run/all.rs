@@ -1,9 +1,9 @@
 //! Runs all scenarios of a plan on one cluster.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::pin;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
@@ -54,6 +54,27 @@ pub async fn run<P: Provider>(
     progress: &dyn Fn(Progress),
     interrupt: &CancellationToken,
 ) -> Report {
+    tokio::select! {
+        biased;
+        never = announce(interrupt, progress) => match never {},
+        report = run_stages(plan, provider, options, progress, interrupt) => report,
+    }
+}
+
+/// Says once that the run is interrupted.
+async fn announce(interrupt: &CancellationToken, progress: &dyn Fn(Progress)) -> Infallible {
+    interrupt.cancelled().await;
+    progress(Progress::Interrupted);
+    std::future::pending().await
+}
+
+async fn run_stages<P: Provider>(
+    plan: &Plan,
+    provider: &mut P,
+    options: &RunOptions,
+    progress: &dyn Fn(Progress),
+    interrupt: &CancellationToken,
+) -> Report {
     let clock = Clock::from_wall_clock();
     let mut report = Report {
         version: REPORT_VERSION,
@@ -65,32 +86,54 @@ pub async fn run<P: Provider>(
         errors: Vec::new(),
         interrupted: false,
     };
-    let limit = TimeLimit::start(options.time_limit, interrupt);
-    let provisioned = tokio::select! {
-        biased;
-        () = limit.stop.cancelled() => None,
-        provisioned = provider.provision(&plan.needs, progress) => Some(provisioned),
-    };
-    match provisioned {
-        Some(Ok(cluster)) => {
-            report.cluster = Some(cluster.facts.clone());
-            run_scenarios(plan, &cluster, options, progress, &limit.stop, clock, &mut report).await;
-        }
-        Some(Err(error)) => report.errors.push(error.to_string()),
-        None => {}
+    let stop = interrupt.child_token();
+    let work = provision_and_run(plan, provider, options, progress, &stop, clock, &mut report);
+    match within(options.time_limit, &stop, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(ended) => report.errors.extend(ended.err()),
+        Err(panic) => report.errors.push(itself_failed(panic.as_ref())),
     }
     report.interrupted = interrupt.is_cancelled();
-    if limit.is_over.load(Ordering::Relaxed) {
+    if stop.is_cancelled() && !report.interrupted {
         let limit = duration(options.time_limit.unwrap_or_default());
         report.errors.push(format!("the run was broken off: its time limit of {limit} is over"));
     }
     report.duration = clock.elapsed();
     progress(Progress::Checkpoint(Box::new(report.clone())));
     if let Err(error) = provider.tear_down(is_kept(options.keep, &report), progress).await {
-        report.errors.push(error.to_string());
+        report.errors.push(error.with_hint());
     }
     report.duration = clock.elapsed();
     report
+}
+
+/// Stops the work in an orderly way when its time is over.
+async fn within<T>(limit: Option<Duration>, stop: &CancellationToken, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    let mut limit = pin!(tokio::time::sleep(limit.unwrap_or(Duration::MAX)));
+    loop {
+        tokio::select! {
+            biased;
+            ended = &mut work => return ended,
+            () = &mut limit, if !stop.is_cancelled() => stop.cancel(),
+        }
+    }
+}
+
+async fn provision_and_run<P: Provider>(
+    plan: &Plan,
+    provider: &mut P,
+    options: &RunOptions,
+    progress: &dyn Fn(Progress),
+    stop: &CancellationToken,
+    clock: Clock,
+    report: &mut Report,
+) -> Result<(), String> {
+    let provisioned = stop.run_until_cancelled(provider.provision(&plan.needs, progress)).await;
+    let Some(provisioned) = provisioned else { return Ok(()) };
+    let cluster = provisioned.map_err(|error| error.with_hint())?;
+    report.cluster = Some(cluster.facts.clone());
+    run_scenarios(plan, &cluster, options, progress, stop, clock, report).await;
+    Ok(())
 }
 
 fn is_kept(keep: Keep, report: &Report) -> bool {
@@ -98,31 +141,6 @@ fn is_kept(keep: Keep, report: &Report) -> bool {
         Keep::Never => false,
         Keep::OnFailure => report.outcome() != Outcome::Pass,
         Keep::Always => true,
-    }
-}
-
-/// Cancels the run when its time is over, or when it is interrupted.
-struct TimeLimit {
-    stop: CancellationToken,
-    is_over: Arc<AtomicBool>,
-    _guard: tokio_util::sync::DropGuard,
-}
-
-impl TimeLimit {
-    fn start(limit: Option<Duration>, interrupt: &CancellationToken) -> Self {
-        let stop = interrupt.child_token();
-        let is_over = Arc::new(AtomicBool::new(false));
-        let run_over = CancellationToken::new();
-        if let Some(limit) = limit {
-            let (stop, is_over, run_over) = (stop.clone(), Arc::clone(&is_over), run_over.clone());
-            tokio::spawn(async move {
-                if run_over.run_until_cancelled(tokio::time::sleep(limit)).await.is_some() {
-                    is_over.store(true, Ordering::Relaxed);
-                    stop.cancel();
-                }
-            });
-        }
-        Self { stop, is_over, _guard: run_over.drop_guard() }
     }
 }
 
@@ -143,7 +161,7 @@ async fn run_scenarios(
         scenario.started = clock.elapsed();
         let setting = Setting { index, planned, cluster, timelines: &options.timelines, progress, cancel };
         if let Err(panic) = AssertUnwindSafe(setting.run(&mut scenario)).catch_unwind().await {
-            scenario.errors.push(format!("labproof itself failed: {}", panic_message(panic.as_ref())));
+            scenario.errors.push(itself_failed(panic.as_ref()));
         }
         tear_down(cluster, options, &mut scenario).await;
         scenario.duration = clock.elapsed().saturating_sub(scenario.started);
@@ -173,7 +191,7 @@ async fn tear_down(cluster: &Cluster, options: &RunOptions, scenario: &mut Scena
     }
 }
 
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message")
+fn itself_failed(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("labproof itself failed: {}", text.unwrap_or("a panic without a message"))
 }

@@ -38,6 +38,7 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// A test that needs Docker and kind. It fails by panicking.
+#[expect(clippy::print_stderr, reason = "a test that does not run says so")]
 pub(crate) fn on_kind(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
     match &*MISSING {
         None => Trial::test(name, move || {
