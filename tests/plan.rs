@@ -1,5 +1,7 @@
 //! Plans of this repository's scenarios, and what is wrong with plans that cannot be made.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

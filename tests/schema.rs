@@ -1,5 +1,7 @@
 //! The schema file is as generated, and every scenario keeps to it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+
 use std::path::PathBuf;
 
 use labproof::scenario;

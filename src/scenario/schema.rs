@@ -1,7 +1,8 @@
 //! Describes the file format as a JSON Schema, for editors. These types are never filled: scenarios are read by the decoder, whose keys
 //! are checked against them.
 
-#![expect(dead_code, reason = "the types are only described")]
+#![expect(dead_code, clippy::struct_field_names, reason = "the types are only described; their fields are the format's keys")]
+#![expect(clippy::doc_markdown, reason = "editors show these texts as they are")]
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
