@@ -98,6 +98,23 @@ fn an_image_without_a_workload_is_a_warning() {
 }
 
 #[test]
+fn a_mistyped_name_is_a_warning() {
+    let manifest = POD.replace("{name: a}", "{name: httpserver}");
+    let text = "name: x\nsteps:\n- apply: a.yaml\n  expect:\n  - {pod: htpserver, row: {ready: 1/1}}\n  - {pod: httpserver, row: {ready: 1/1}}\n  - {pod: made-by-another, row: {ready: 1/1}}\n- delete: pod/httpservre\n";
+    let folder = folder(text, &[("a.yaml", &manifest)]);
+    let scenario = scenario::load(&folder.path().join("scenarios/deep/x.yaml")).unwrap();
+    let plan = Plan::new(vec![scenario], &|_| true).unwrap();
+    let warnings: Vec<_> =
+        plan.warnings.iter().map(|w| (w.location.map(|l| l.line), w.message.as_str(), w.help.as_deref())).collect();
+    let help = Some("did you mean `httpserver`?");
+    let expected = [
+        (Some(8), "no manifest of this scenario makes pod/httpservre", help),
+        (Some(5), "no manifest of this scenario makes pod/htpserver", help),
+    ];
+    assert_eq!(warnings, expected);
+}
+
+#[test]
 fn a_manifest_that_does_not_exist_is_an_error_of_the_scenario() {
     let folder = folder("name: x\nsteps: [{apply: a.yaml}]\n", &[]);
     let errors = scenario::load(&folder.path().join("scenarios/deep/x.yaml")).unwrap_err();
