@@ -1,6 +1,6 @@
 //! Whatever a file holds, reading it ends with a scenario or with diagnostics that point into it.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 
 use std::path::Path;
 use std::sync::OnceLock;

@@ -1,6 +1,6 @@
 //! Plans of this repository's scenarios, and what is wrong with plans that cannot be made.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -95,6 +95,23 @@ fn an_image_without_a_workload_is_a_warning() {
     let warnings: Vec<_> = plan.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].ends_with("a.yaml:1:1: warning: no workload describes the image `web:1` of pod/a: it will be pulled"));
+}
+
+#[test]
+fn a_mistyped_name_is_a_warning() {
+    let manifest = POD.replace("{name: a}", "{name: httpserver}");
+    let text = "name: x\nsteps:\n- apply: a.yaml\n  expect:\n  - {pod: htpserver, row: {ready: 1/1}}\n  - {pod: httpserver, row: {ready: 1/1}}\n  - {pod: made-by-another, row: {ready: 1/1}}\n- delete: pod/httpservre\n";
+    let folder = folder(text, &[("a.yaml", &manifest)]);
+    let scenario = scenario::load(&folder.path().join("scenarios/deep/x.yaml")).unwrap();
+    let plan = Plan::new(vec![scenario], &|_| true).unwrap();
+    let warnings: Vec<_> =
+        plan.warnings.iter().map(|w| (w.location.map(|l| l.line), w.message.as_str(), w.help.as_deref())).collect();
+    let help = Some("did you mean `httpserver`?");
+    let expected = [
+        (Some(8), "no manifest of this scenario makes pod/httpservre", help),
+        (Some(5), "no manifest of this scenario makes pod/htpserver", help),
+    ];
+    assert_eq!(warnings, expected);
 }
 
 #[test]

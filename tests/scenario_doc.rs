@@ -1,6 +1,6 @@
 //! Every example of `docs/scenario.md` is read; what it prints of wrong ones is what is printed.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 
 use std::path::Path;
 

@@ -300,7 +300,7 @@ pub(super) fn listed(words: &[&str], and: &str) -> String {
 }
 
 /// What a mistyped word most likely meant.
-pub(super) fn nearest<T: AsRef<str>>(word: &str, known: impl Iterator<Item = T>) -> Option<T> {
+pub(crate) fn nearest<T: AsRef<str>>(word: &str, known: impl Iterator<Item = T>) -> Option<T> {
     if word.len() > 100 {
         return None;
     }

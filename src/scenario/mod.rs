@@ -14,7 +14,9 @@ mod printed;
 mod row;
 mod schema;
 mod shapes;
+mod surface;
 
+pub(crate) use decoder::nearest;
 pub use duration::parse_duration;
 pub use file::{Loaded, find, load, load_all, manifest_root, parse};
 pub use matcher::{FieldPath, LabelSelector, MatcherError, Segment, ValueMatch};
