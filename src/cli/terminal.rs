@@ -1,6 +1,6 @@
 //! Where text goes: data to standard output, everything else to standard error.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Stderr, Stdout, Write};
 
 use labproof::live::Verbosity;
 use labproof::report::Palette;
@@ -9,6 +9,8 @@ use super::args::{Color, OutputArgs};
 
 /// The two streams and how they are written.
 pub(crate) struct Terminal {
+    stdout: Stdout,
+    stderr: Stderr,
     color: Color,
     pub(crate) quiet: bool,
     pub(crate) verbose: bool,
@@ -16,7 +18,7 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn new(args: &OutputArgs) -> Self {
-        Self { color: args.color, quiet: args.quiet, verbose: args.verbose > 0 }
+        Self { stdout: io::stdout(), stderr: io::stderr(), color: args.color, quiet: args.quiet, verbose: args.verbose > 0 }
     }
 
     /// How much is shown while a run goes on.
@@ -30,22 +32,22 @@ impl Terminal {
 
     /// Writes data. A reader that has gone away has read enough.
     pub(crate) fn data(&self, text: &str) {
-        let _ = io::stdout().lock().write_all(text.as_bytes());
+        let _ = self.stdout.lock().write_all(text.as_bytes());
     }
 
     /// Writes anything else.
     pub(crate) fn note(&self, text: &str) {
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        let _ = self.stderr.lock().write_all(text.as_bytes());
     }
 
     /// The colours of standard error.
     pub(crate) fn notes_palette(&self) -> Palette {
-        self.palette(io::stderr().is_terminal())
+        self.palette(self.stderr.is_terminal())
     }
 
     /// The colours of standard output.
     pub(crate) fn data_palette(&self) -> Palette {
-        self.palette(io::stdout().is_terminal())
+        self.palette(self.stdout.is_terminal())
     }
 
     fn palette(&self, is_terminal: bool) -> Palette {
@@ -54,7 +56,7 @@ impl Terminal {
 
     /// Whether standard error is coloured.
     pub(crate) fn notes_in_color(&self) -> bool {
-        self.uses_color(io::stderr().is_terminal())
+        self.uses_color(self.stderr.is_terminal())
     }
 
     fn uses_color(&self, is_terminal: bool) -> bool {

@@ -10,7 +10,8 @@ pub(super) fn of_pod(pod: &ObjectObservation) -> Vec<(Instance, Life)> {
     let of_container = |status| {
         let container = name(status)?.to_owned();
         let lives = if pod.change == Change::Deleted { vec![(restarts(status), Life::Gone)] } else { lives(status) };
-        let instance = move |restart| Instance { pod: pod.name.clone(), uid: pod.uid.clone(), container: container.clone(), restart };
+        let instance =
+            move |restart| Instance { pod: pod.name.clone(), uid: pod.uid.clone(), container: container.clone(), restart };
         Some(lives.into_iter().map(move |(restart, life)| (instance(restart), life)))
     };
     statuses(&pod.object).filter_map(of_container).flatten().collect()

@@ -57,7 +57,7 @@ pub async fn run<P: Provider>(
     tokio::select! {
         biased;
         never = announce(interrupt, progress) => match never {},
-        report = run_stages(plan, provider, options, progress, interrupt) => report,
+        report = Box::pin(run_stages(plan, provider, options, progress, interrupt)) => report,
     }
 }
 
