@@ -137,7 +137,7 @@ impl Sequence {
         }
         if moment.after > when.latest {
             let after = format!("{row} {seen}, after {}", at(when.latest));
-            return match self.gap_before(when.latest) {
+            return match self.gap_until(when.latest) {
                 Some(before) => unsure(format!("{after}; it may have been there before, {}", gap(before))),
                 None => wrong(Deviation::TooLate, after),
             };
@@ -154,6 +154,11 @@ impl Sequence {
     fn gap_before(&self, time: Duration) -> Option<Gap> {
         let since = self.reached.last().map_or(Duration::ZERO, |moment| moment.after);
         self.gaps.iter().copied().find(|gap| gap.from < time && gap.to >= since)
+    }
+
+    /// The same, if it may have come at this very time too.
+    fn gap_until(&self, time: Duration) -> Option<Gap> {
+        self.gap_before(time.saturating_add(Duration::from_nanos(1)))
     }
 
     fn note_margin(&mut self, moment: Moment) {
@@ -184,7 +189,9 @@ impl Sequence {
     fn note_nearest(&mut self, moment: Moment, view: &View<'_>) {
         let Some(next) = self.next() else { return };
         let score = view.score(&next.row);
-        if self.nearest.as_ref().is_none_or(|nearest| score >= nearest.score) {
+        // The first of equals for a selection, which is not kept cheaply; the last of equals otherwise.
+        let is_cheap = !matches!(view, View::Selection(..));
+        if self.nearest.as_ref().is_none_or(|nearest| score > nearest.score || (is_cheap && score == nearest.score)) {
             self.nearest = Some(Nearest { score, seen: moment.seen, view: view.clone().into_owned() });
         }
     }
@@ -209,7 +216,7 @@ impl Sequence {
     fn missing(&self, decided: Duration) -> Option<Verdict> {
         let next = self.next()?;
         let row = wanted(next);
-        if let Some(gap) = self.gap_before(next.when.latest) {
+        if let Some(gap) = self.gap_until(next.when.latest) {
             let message = format!("{row} was not seen, but nothing was observed between {} and {}", at(gap.from), at(gap.to));
             return Some(inconclusive(decided, message, self.evidence(None)));
         }

@@ -1,6 +1,7 @@
 //! The judge: its rules by example, its promises by property, and recorded timelines.
 
 mod mini;
+mod plans;
 mod properties;
 mod recorded;
 mod rules;
