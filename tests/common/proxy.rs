@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use kube::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -111,9 +111,16 @@ impl Proxy {
         Self { address, shared, task }
     }
 
-    /// Where it listens.
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+    /// A kubeconfig whose only context, `proxy`, is reached through it.
+    pub(crate) fn kubeconfig(&self) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "proxy", "cluster": {"server": format!("http://{}", self.address)}}],
+            "users": [{"name": "proxy", "user": {}}],
+            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
+            "current-context": "proxy",
+        })
     }
 
     /// Cuts every connection and fails from now on, for so long.
@@ -224,7 +231,7 @@ async fn forward(request: Request<Incoming>, client: &Client) -> Response<Body> 
     }
 }
 
-fn failure(code: StatusCode, reason: &str) -> serde_json::Value {
+fn failure(code: StatusCode, reason: &str) -> Value {
     let message = format!("the proxy answers {}", code.as_u16());
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason, "code": code.as_u16()})
 }
