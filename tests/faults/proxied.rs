@@ -30,7 +30,9 @@ pub(crate) struct Shared {
 impl Shared {
     /// The cluster; made if it is the first time. `LABPROOF_TEST_STATE` names a state directory in which it is kept and found again.
     pub(crate) fn get() -> &'static Self {
-        SHARED.get_or_init(|| crate::common::block_on(Self::make()))
+        // On a thread of its own: the caller may be in a runtime.
+        let make = || crate::common::block_on(Self::make());
+        SHARED.get_or_init(|| std::thread::scope(|scope| scope.spawn(make).join().expect("a cluster can be made")))
     }
 
     async fn make() -> Self {
