@@ -39,24 +39,24 @@ const FLIPS: usize = 200;
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// A Pod that is ready a moment after its start, and nothing else.
-const READY: &str = r#"name: ready
+const READY: &str = r"name: ready
 steps:
 - apply: ready.yaml
   expect:
   - {pod: ready, row: {ready: 1/1}, by: 60s}
-"#;
+";
 const READY_POD: &str = r#"{apiVersion: v1, kind: Pod, metadata: {name: ready, labels: {app: bench}}, spec: {terminationGracePeriodSeconds: 1,
   containers: [{name: c, image: "blux2/delayfailserver:1.1", imagePullPolicy: Never,
     readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1}}]}}
 "#;
 
 /// A Pod that nobody schedules: only the benchmark changes it.
-const FLIPPED: &str = r#"name: flipped
+const FLIPPED: &str = r"name: flipped
 steps:
 - apply: flipped.yaml
   expect:
   - {pod: flipped, row: {fields: {metadata.labels.state: done}}, by: 10m}
-"#;
+";
 const FLIPPED_POD: &str = r#"{apiVersion: v1, kind: Pod, metadata: {name: flipped, labels: {app: bench}}, spec: {schedulerName: nobody,
   containers: [{name: c, image: "busybox:1.36.1"}]}}
 "#;

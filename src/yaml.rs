@@ -418,7 +418,7 @@ mod tests {
 
     #[rstest]
     #[case::depth(&("[".repeat(70) + &"]".repeat(70)), "nested more than")]
-    #[case::block_depth(&(0..70).map(|i| format!("{}a:\n", " ".repeat(i))).collect::<String>(), "nested more than")]
+    #[case::block_depth(&(0..70).map(|i| " ".repeat(i) + "a:\n").collect::<String>(), "nested more than")]
     #[case::depth_by_alias(
         "a: &a [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\nb: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[*a]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n",
         "nested more than"

@@ -12,6 +12,7 @@ mod common;
 mod outages;
 mod proxied;
 #[path = "../common/proxy.rs"]
+#[allow(dead_code, reason = "the benchmark counts requests with it")]
 mod proxy;
 mod stopped;
 

@@ -84,7 +84,7 @@ const STEP: &str = r#"
     - {line: "Error: Service Unhealthy", by: 60s}
 "#;
 
-const SHORT: &str = r#"
+const SHORT: &str = r"
   # holds
   - pod: target
     row: {status: Pending}
@@ -97,7 +97,7 @@ const SHORT: &str = r#"
   - pod: target
     row: {fields: {metadata.labels.state: nowhere}}
     by: 8s
-"#;
+";
 
 /// A scenario with its timeline and what came of it.
 struct Ran {
@@ -160,7 +160,7 @@ impl Case {
         let text = format!("{}:\n{}", self.name, console::full(&ran.report, Palette::PLAIN));
         assert!(ran.report.errors.is_empty() && ran.report.scenarios[0].errors.is_empty(), "{text}");
         let expectations = &ran.report.scenarios[0].steps[0].expectations;
-        let outcomes: Vec<Outcome> = expectations.iter().map(|expectation| expectation.outcome()).collect();
+        let outcomes: Vec<Outcome> = expectations.iter().map(labproof::report::ExpectationReport::outcome).collect();
         assert_eq!(outcomes.len(), ran.truths.len());
         for (outcome, holds) in outcomes.iter().zip(&ran.truths) {
             assert_ne!(*outcome, if *holds { Outcome::Fail } else { Outcome::Pass }, "{text}");

@@ -127,6 +127,7 @@ fn namespaces(scenario: &str) -> Vec<(String, bool)> {
 /// Waits until the namespace of such a scenario is being removed.
 fn is_torn_down(scenario: &str) {
     while !namespaces(scenario).iter().any(|(_, is_removed)| *is_removed) {
+        #[expect(clippy::disallowed_methods, reason = "another process tells nobody what it has come to")]
         std::thread::sleep(Duration::from_millis(50));
     }
 }
