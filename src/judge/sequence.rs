@@ -15,6 +15,8 @@ pub(super) struct Sequence {
     reached: Vec<Moment>,
     /// The current row has to stay, and that time is not over.
     is_holding: bool,
+    /// How much earlier that time may have been over; set for the look that follows.
+    slack: Duration,
     /// When each row was seen last before it was its turn.
     before_its_turn: Vec<Option<Moment>>,
     gaps: Vec<Gap>,
@@ -37,6 +39,7 @@ impl Sequence {
             between,
             reached: Vec::new(),
             is_holding: false,
+            slack: Duration::ZERO,
             before_its_turn,
             gaps: Vec::new(),
             nearest: None,
@@ -247,6 +250,7 @@ fn named(row: &Row, view: &View<'_>) -> String {
 
 impl ClaimJudge for Sequence {
     fn observe(&mut self, moment: Moment, view: &View<'_>) -> Option<Verdict> {
+        let moment = Moment { after: moment.after.saturating_sub(std::mem::take(&mut self.slack)), ..moment };
         if self.is_holding {
             let verdict = self.check_hold(moment, view);
             if verdict.is_some() || self.is_holding {
@@ -271,6 +275,7 @@ impl ClaimJudge for Sequence {
                 return None;
             }
             self.is_holding = false;
+            self.slack = self.current().map_or(Duration::ZERO, |(_, since)| since.seen.saturating_sub(since.after));
             return self.is_complete().then(|| self.passed(now));
         }
         self.given_up().filter(|due| now >= *due).and_then(|_| self.missing(now))

@@ -9,6 +9,8 @@
     reason = "a failed test panics, and its numbers are small"
 )]
 
+#![allow(clippy::panic, clippy::format_collect, reason = "tests")]
+
 mod mini;
 mod plans;
 mod properties;

@@ -262,7 +262,7 @@ fn in_between(step: &Step, entries: &[Entry], shares: &[f64]) -> Vec<Vec<Option<
         let mut shares = shares.to_vec();
         shares.sort_by(f64::total_cmp);
         for share in shares {
-            running.advance(entry.t + next.checked_sub(entry.t).unwrap().mul_f64(share));
+            running.advance(entry.t + next.saturating_sub(entry.t).mul_f64(share));
         }
         verdicts.push(running.verdicts());
     }
