@@ -9,8 +9,6 @@
     reason = "a failed test panics, and its numbers are small"
 )]
 
-#![allow(clippy::panic, clippy::format_collect, reason = "tests")]
-
 mod mini;
 mod plans;
 mod properties;
