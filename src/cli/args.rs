@@ -90,7 +90,7 @@ pub(crate) struct SelectArgs {
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) filter: Vec<String>,
     /// A folder of workload files, for images that labproof does not know
-    #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS")]
+    #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS", hide_env_values = true)]
     pub(crate) workloads: Option<PathBuf>,
 }
 
@@ -134,7 +134,7 @@ pub(crate) struct ClusterArgs {
 #[command(next_help_heading = "kind options")]
 pub(crate) struct KindArgs {
     /// The node image; kind's default if not given
-    #[arg(long, value_name = "IMAGE", env = "KIND_NODE_IMAGE")]
+    #[arg(long, value_name = "IMAGE", env = "KIND_NODE_IMAGE", hide_env_values = true)]
     pub(crate) node_image: Option<String>,
     /// A kind configuration into which labproof's own is merged
     #[arg(long, value_name = "FILE")]
@@ -217,7 +217,7 @@ pub(crate) enum ImagesCommand {
     /// List the images that stand-ins can play
     List {
         /// A folder of workload files, for images that labproof does not know
-        #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS")]
+        #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS", hide_env_values = true)]
         workloads: Option<PathBuf>,
     },
     /// Write image archives
@@ -245,7 +245,7 @@ pub(crate) enum ImagesCommand {
 #[derive(Args, Debug)]
 pub(crate) struct ImageSource {
     /// A folder of workload files, for images that labproof does not know
-    #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS")]
+    #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS", hide_env_values = true)]
     pub(crate) workloads: Option<PathBuf>,
     /// The stand-in program, if the one that labproof carries cannot run in the nodes
     #[arg(long, value_name = "FILE")]
@@ -255,7 +255,7 @@ pub(crate) struct ImageSource {
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {
     /// The node image that will be used
-    #[arg(long, value_name = "IMAGE", env = "KIND_NODE_IMAGE")]
+    #[arg(long, value_name = "IMAGE", env = "KIND_NODE_IMAGE", hide_env_values = true)]
     pub(crate) node_image: Option<String>,
     /// The stand-in program, if the one that labproof carries cannot run in the nodes
     #[arg(long, value_name = "FILE")]
