@@ -1,6 +1,7 @@
 //! Watches one kind in one namespace, and resumes where it was interrupted.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::time::Duration;
@@ -23,6 +24,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a watch that has not begun yet is tried.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a resumed watch is listened to before it counts as up to date: the API server sends what it remembers at once.
+const REST: Duration = Duration::from_millis(200);
 
 const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json";
 
@@ -175,7 +179,18 @@ impl Watch {
             let event = self.next_event(&mut responses).await?;
             self.take(event, Some(since))?;
         }
-        Ok(responses)
+        // What came and went meanwhile is in no list, and that the resourceVersion is too old is told in an event.
+        let rest = async {
+            loop {
+                let event = self.next_event(&mut responses).await?;
+                self.take(event, Some(since))?;
+            }
+        };
+        let ended: Result<Result<Infallible, Ended>, _> = tokio::time::timeout(REST, rest).await;
+        match ended {
+            Ok(Err(ended)) => Err(ended),
+            Err(_) => Ok(responses),
+        }
     }
 
     /// Whether everything of the list is known: each object, and that each other one is gone, unless it was created after the list.

@@ -11,7 +11,7 @@ use kube::api::{LogParams, Patch, PatchParams};
 use kube::{Api, Client};
 use labproof::plan::Plan;
 use labproof::progress::Progress;
-use labproof::report::{Palette, Report, console};
+use labproof::report::{ExpectationReport, Palette, Report, console};
 use labproof::run::{Keep, RunOptions, run};
 use labproof::scenario;
 use labproof::timeline::{Entry, Observation};
@@ -160,7 +160,7 @@ impl Case {
         let text = format!("{}:\n{}", self.name, console::full(&ran.report, Palette::PLAIN));
         assert!(ran.report.errors.is_empty() && ran.report.scenarios[0].errors.is_empty(), "{text}");
         let expectations = &ran.report.scenarios[0].steps[0].expectations;
-        let outcomes: Vec<Outcome> = expectations.iter().map(labproof::report::ExpectationReport::outcome).collect();
+        let outcomes: Vec<Outcome> = expectations.iter().map(ExpectationReport::outcome).collect();
         assert_eq!(outcomes.len(), ran.truths.len());
         for (outcome, holds) in outcomes.iter().zip(&ran.truths) {
             assert_ne!(*outcome, if *holds { Outcome::Fail } else { Outcome::Pass }, "{text}");
