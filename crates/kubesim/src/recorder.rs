@@ -1,0 +1,1 @@
+//! The event recorder with its aggregation and spam filter (client-go/tools/record).
