@@ -53,8 +53,8 @@
 //! Division of work with the API server: it gives every Pod its defaults, the service account's token volume, the
 //! tolerations, priority 0, `status.phase` Pending and `status.qosClass`; it sets PodScheduled on binding, raises
 //! `metadata.generation`, sets the deletion timestamp, and removes the object when the kubelet deletes it with
-//! [`DeleteOptions::now`]. The kubelet registers its Node, the controllers make the service accounts `default` and the
-//! config maps `kube-root-ca.crt`. The status of a Pod is written with `patch_status` and a [`Patch::Strategic`]
+//! [`DeleteOptions::now`]. The kubelet registers its Node, the controllers make the service account `default` (there
+//! already in the namespaces that every cluster has) and the config map `kube-root-ca.crt` of each namespace. The status of a Pod is written with `patch_status` and a [`Patch::Strategic`]
 //! (`{"metadata": {"uid": …}, "status": {…}}`), which merges the conditions by type and replaces the lists of
 //! containers.
 //!
@@ -77,6 +77,7 @@ mod schema;
 pub mod selector;
 pub mod status;
 pub mod store;
+mod typed;
 mod version;
 
 pub use apiserver::{ApiServer, DeleteOptions, HttpService, Patch, Propagation, Writer};

@@ -44,6 +44,31 @@ pub(crate) fn list_type(path: &[&str]) -> ListType {
     }
 }
 
+/// Whether the object at `path` is one value: owned and applied as a whole.
+pub(crate) fn is_atomic_map(path: &[&str]) -> bool {
+    let Some((name, parents)) = path.split_last() else { return false };
+    let parent = parents.last().copied().unwrap_or_default();
+    match *name {
+        "selector" => parent == "spec",
+        "nodeSelector"
+        | "labelSelector"
+        | "namespaceSelector"
+        | "fieldRef"
+        | "configMapKeyRef"
+        | "secretKeyRef"
+        | "resourceFieldRef"
+        | "involvedObject"
+        | "regarding"
+        | "related"
+        | "targetRef"
+        | "nodeSelectorTerms"
+        | "secretRef"
+        | "configMapRef"
+        | "requiredDuringSchedulingIgnoredDuringExecution" => true,
+        _ => false,
+    }
+}
+
 /// How a strategic merge patch merges the list at `path`: by the value of this key, by value (`Some(None)`), or not at
 /// all, replacing it.
 pub(crate) fn patch_merge_key(path: &[&str]) -> Option<Option<&'static str>> {

@@ -33,6 +33,9 @@ impl ApiServer {
         mut value: Value,
         writer: &Writer<'_>,
     ) -> Result<Arc<Object>, StatusError> {
+        if !writer.component {
+            value = self.decode(resource, &value, writer)?;
+        }
         self.place(resource, namespace, &mut value)?;
         if !text(&value, "/metadata/resourceVersion").is_empty() {
             return Err(StatusError::bad_request("resourceVersion should not be set on objects to be created"));

@@ -3,16 +3,20 @@
 //! [`ApiServer`] has the operations that both ways in share, the [`LoopbackClient`](crate::LoopbackClient) of the
 //! components and the HTTP service of everybody else: admission, defaulting, validation, the rules of each resource.
 
+mod admission;
 mod binding;
 mod bootstrap;
 mod create;
+mod defaults;
 mod delete;
 mod events;
 mod http;
+mod managed;
 mod metadata;
 mod patch;
 mod strategy;
 mod update;
+mod validation;
 
 use std::{
     collections::BTreeMap,
@@ -57,12 +61,25 @@ pub struct Writer<'a> {
     pub(crate) dry_run: bool,
     /// Whether it is a component of the cluster, whose objects are well-formed and whose fields nobody tracks.
     pub(crate) component: bool,
+    /// Whether an unknown field is an error.
+    pub(crate) strict: bool,
+    /// Whether it applies a configuration, which keeps account of managers itself.
+    pub(crate) applies: bool,
+    /// Where warnings go.
+    pub(crate) warnings: Option<&'a Mutex<Vec<String>>>,
 }
 
 impl<'a> Writer<'a> {
     /// A component of the cluster.
     pub(crate) fn component(manager: &'a str) -> Self {
-        Self { manager, dry_run: false, component: true }
+        Self { manager, dry_run: false, component: true, strict: false, applies: false, warnings: None }
+    }
+
+    /// Tells the client of something that it should know.
+    pub(crate) fn warn(&self, warnings: Vec<String>) {
+        if let Some(list) = self.warnings {
+            list.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
+        }
     }
 }
 

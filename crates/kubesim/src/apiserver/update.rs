@@ -35,6 +35,9 @@ impl ApiServer {
         mut value: Value,
         writer: &Writer<'_>,
     ) -> Result<Arc<Object>, StatusError> {
+        if !writer.component {
+            value = self.decode(resource, &value, writer)?;
+        }
         events::to_stored(resource, &mut value);
         self.modify(resource, subresource, key, writer, |_| Ok(value.clone()))
     }
@@ -52,7 +55,8 @@ impl ApiServer {
         writer: &Writer<'_>,
     ) -> Result<Arc<Object>, StatusError> {
         self.modify(resource, subresource, key, writer, |current| {
-            let mut patched = patch.apply(resource, external_form(resource, current))?;
+            let patched = patch.apply(resource, external_form(resource, current))?;
+            let mut patched = self.decode(resource, &patched, writer)?;
             events::to_stored(resource, &mut patched);
             Ok(patched)
         })
@@ -74,7 +78,7 @@ impl ApiServer {
             self.check_identity(resource, &current, &new)?;
             keep_fixed(current.value(), &mut new);
             self.prepare_for_update(resource, subresource, current.value(), &mut new, writer)?;
-            if has_generation(resource) && subresource != "status" && !same_spec(resource, current.value(), &new) {
+            if has_generation(resource) && ["", "scale"].contains(&subresource) && !same_spec(resource, current.value(), &new) {
                 raise_generation(&mut new);
             }
             if is_finished(current.value(), &new) {
