@@ -26,8 +26,13 @@ impl Clock {
     /// A clock that runs like this one and whose epoch is now.
     #[must_use]
     pub fn restarted(&self) -> Self {
+        Self::with_epoch(self.now())
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> Timestamp {
         let elapsed = SignedDuration::try_from(self.elapsed()).unwrap_or(SignedDuration::MAX);
-        Self::with_epoch(self.epoch.saturating_add(elapsed).unwrap_or(Timestamp::MAX))
+        self.epoch.saturating_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 
     /// The moment from which [`elapsed`](Self::elapsed) counts.

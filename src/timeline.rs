@@ -93,6 +93,11 @@ pub struct Begun {
 pub enum ActionResult {
     /// The API server accepted it.
     Done,
+    /// It was done, but an answer was lost, so it is not known when: nothing can be said of the times after it.
+    Unsure {
+        /// How the answer was lost.
+        reason: String,
+    },
     /// A command ended.
     Executed {
         /// Its exit code.

@@ -1,7 +1,18 @@
 //! Stages 3 and 9: a cluster comes from a [`Provider`] and goes back to it.
 
+mod blockers;
+mod command;
+mod connect;
+pub mod context;
+pub mod kind;
+pub mod namespace;
+mod ready;
+pub mod state;
+mod watch;
+
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 
 use crate::clock::Clock;
@@ -10,6 +21,8 @@ use crate::report::ClusterFacts;
 
 /// The label on everything that labproof makes; its value is the run's id.
 pub const RUN_LABEL: &str = "labproof.dev/run";
+
+pub use command::Programs;
 
 /// What a run needs of its cluster.
 #[derive(Clone, Debug, Default)]
@@ -34,22 +47,49 @@ pub struct Cluster {
     pub run_id: String,
 }
 
-/// Where clusters come from.
+/// Where clusters come from. A run calls `provision` once, and then, whatever came of it, `tear_down`.
 pub trait Provider {
-    /// Makes a cluster ready for use, or leaves nothing behind. Dropping the future must be safe: `tear_down` is called then.
+    /// Makes a cluster ready for use. An error, or dropping the future, may leave something half-made: `tear_down` removes it.
     fn provision(&mut self, needs: &Needs, progress: &dyn Fn(Progress)) -> impl Future<Output = Result<Cluster, ProvisionError>>;
 
-    /// Removes what `provision` made, whole or half-made, verifies that it is gone, and says what remains if not.
-    /// `keep` leaves the cluster for another run.
+    /// Removes what `provision` made, whole or half-made, verifies that it is gone, and says what remains if not. Called again,
+    /// it tries again. `keep` leaves a cluster that was ready for another run.
     fn tear_down(&mut self, keep: bool, progress: &dyn Fn(Progress)) -> impl Future<Output = Result<(), ProvisionError>>;
 }
 
 /// A cluster that cannot be had, or does not go away.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{problem}")]
 pub struct ProvisionError {
     /// What was attempted, and what came instead.
     pub problem: String,
     /// What to do.
     pub hint: Option<String>,
+}
+
+impl ProvisionError {
+    /// An error and what to do.
+    pub(crate) fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { problem: problem.into(), hint: Some(hint.into()) }
+    }
+}
+
+/// A new id for a run: eight characters that no other run is likely to have.
+pub fn new_run_id() -> String {
+    const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    // The standard library seeds it from the system's random source.
+    let random = RandomState::new().build_hasher().finish().to_le_bytes();
+    random.iter().map(|byte| char::from(DIGITS[usize::from(*byte) % DIGITS.len()])).collect()
+}
+
+/// Shows a piece of work as a phase.
+async fn phase<T>(
+    progress: &dyn Fn(Progress),
+    text: impl Into<String>,
+    work: impl Future<Output = Result<T, ProvisionError>>,
+) -> Result<T, ProvisionError> {
+    progress(Progress::PhaseStarted(text.into()));
+    let result = work.await;
+    progress(Progress::PhaseEnded(result.as_ref().map(|_| ()).map_err(|error| error.problem.clone())));
+    result
 }

@@ -47,7 +47,7 @@ fn restarts_passed(row: &Row, pod: &ObjectObservation) -> Option<String> {
     let most = match row.columns.get("RESTARTS")? {
         ValueMatch::Equal(text) => text.parse::<i64>().ok()?,
         ValueMatch::Between(_, high) => *high,
-        ValueMatch::Pattern(_) => return None,
+        ValueMatch::Contains(_) | ValueMatch::Pattern(_) => return None,
     };
     (restarts > most).then(|| format!("RESTARTS is already {restarts} and never goes down"))
 }

@@ -7,11 +7,13 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 /// A condition on one value. In a scenario: `/text/` is a regular expression, `>=2`, `<=2`, `>2`, `<2` and `1..3` compare
-/// numbers, anything else must be equal.
+/// numbers, anything else must be equal, or, in log lines and the messages of events, be a part of the text.
 #[derive(Clone, Debug)]
 pub enum ValueMatch {
     /// Equal as text; a number or a Boolean is compared as it is printed.
     Equal(String),
+    /// Somewhere in the text, literally.
+    Contains(String),
     /// Somewhere in the text.
     Pattern(Regex),
     /// A whole number between these, both included.
@@ -38,14 +40,21 @@ pub enum MatcherError {
 impl ValueMatch {
     /// Reads the text of a scenario.
     pub fn parse(text: &str) -> Result<Self, MatcherError> {
-        if let Some(pattern) = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')).filter(|p| !p.is_empty()) {
-            let compiled = regex::RegexBuilder::new(pattern).size_limit(1 << 20).build();
-            return compiled.map(Self::Pattern).map_err(|e| MatcherError::Pattern(pattern.to_owned(), last_line(&e.to_string())));
+        if let Some(pattern) = pattern_of(text) {
+            return compile(pattern).map(Self::Pattern);
         }
         match number_range(text) {
             Some((low, high)) if low > high => Err(MatcherError::EmptyRange(text.to_owned())),
             Some((low, high)) => Ok(Self::Between(low, high)),
             None => Ok(Self::Equal(text.to_owned())),
+        }
+    }
+
+    /// Reads the text of a scenario where a part of what is seen is enough: log lines and the messages of events.
+    pub fn parse_part(text: &str) -> Result<Self, MatcherError> {
+        match pattern_of(text) {
+            Some(pattern) => compile(pattern).map(Self::Pattern),
+            None => Ok(Self::Contains(text.to_owned())),
         }
     }
 
@@ -56,6 +65,7 @@ impl ValueMatch {
             Self::Equal(expected) => {
                 text == expected || text.split_once(" (").is_some_and(|(number, _)| is_number(number) && number == expected)
             }
+            Self::Contains(part) => text.contains(part),
             Self::Pattern(pattern) => pattern.is_match(text),
             Self::Between(low, high) => {
                 text.split(' ').next().and_then(|n| n.parse::<i64>().ok()).is_some_and(|n| (*low..=*high).contains(&n))
@@ -70,6 +80,15 @@ impl ValueMatch {
             other => self.matches(&other.to_string()),
         }
     }
+}
+
+fn pattern_of(text: &str) -> Option<&str> {
+    text.strip_prefix('/')?.strip_suffix('/').filter(|pattern| !pattern.is_empty())
+}
+
+fn compile(pattern: &str) -> Result<Regex, MatcherError> {
+    let compiled = regex::RegexBuilder::new(pattern).size_limit(1 << 20).build();
+    compiled.map_err(|error| MatcherError::Pattern(pattern.to_owned(), last_line(&error.to_string())))
 }
 
 fn is_number(text: &str) -> bool {
@@ -101,7 +120,7 @@ fn number_range(text: &str) -> Option<(i64, i64)> {
 impl fmt::Display for ValueMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Equal(text) => f.write_str(text),
+            Self::Equal(text) | Self::Contains(text) => f.write_str(text),
             Self::Pattern(pattern) => write!(f, "/{pattern}/"),
             Self::Between(low, i64::MAX) => write!(f, ">={low}"),
             Self::Between(i64::MIN, high) => write!(f, "<={high}"),

@@ -1,0 +1,318 @@
+//! Stage 4: an action becomes requests to the API server.
+
+use std::time::Duration;
+
+use http::{Method, header};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::errors::chain;
+use crate::resources::Resource;
+use crate::scenario::{Action, Exec, FieldPath, ObjectRef, PatchType, Request, Segment, Set};
+use crate::timeline::ActionResult;
+
+/// The field manager of everything that labproof applies.
+const FIELD_MANAGER: &str = "labproof";
+
+/// How long a request that the API server does not take is tried again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A command or request that is not answered in this time has failed.
+const LONGEST_ANSWER: Duration = Duration::from_secs(30);
+
+/// How much of an answer is kept.
+const LONGEST_OUTPUT: u64 = 64 * 1024;
+
+/// Acts in one namespace.
+pub struct Actor {
+    /// Talks to the API server. It must not retry on its own, or time zero is lost.
+    pub client: Client,
+    /// The scenario's namespace; nothing outside of it is touched.
+    pub namespace: String,
+}
+
+/// A request that came to nothing.
+#[derive(Debug)]
+enum Refusal {
+    /// It was not carried out: the API server was not reached, or asked to come again.
+    NotYet(String),
+    /// Whether it was carried out is not known: the answer was lost.
+    Unknown(String),
+    /// It was refused.
+    Refused(String),
+}
+
+impl Refusal {
+    fn new(error: &kube::Error) -> Self {
+        let text = chain(error);
+        match error {
+            kube::Error::Api(status) if status.code == 429 => Self::NotYet(text),
+            kube::Error::Api(status) if status.code >= 500 => Self::Unknown(text),
+            kube::Error::Api(_) => Self::Refused(text),
+            _ if text.contains("onnection refused") => Self::NotYet(text),
+            _ => Self::Unknown(text),
+        }
+    }
+}
+
+impl Actor {
+    /// Does what a step says; `objects` are those of its manifests. `sending` is called each time the first request is sent: the
+    /// last call is the step's time zero.
+    pub async fn act(&self, action: &Action, objects: &[Value], sending: &mut dyn FnMut()) -> ActionResult {
+        let done = match action {
+            Action::Observe => {
+                sending();
+                return ActionResult::Done;
+            }
+            Action::Exec(exec) => {
+                sending();
+                return self.exec(exec).await.unwrap_or_else(|error| ActionResult::Failed { error });
+            }
+            Action::Request(request) => {
+                sending();
+                return self.request(request).await.unwrap_or_else(|error| ActionResult::Failed { error });
+            }
+            Action::Apply(_) => self.each(objects.iter(), sending, Self::apply).await,
+            Action::DeleteManifests(_) => self.each(objects.iter().rev(), sending, Self::delete).await,
+            Action::Delete(object) => self.each([reference(object)].iter(), sending, Self::delete).await,
+            Action::Patch(patch) => {
+                let content = match patch.patch_type {
+                    PatchType::Strategic => "application/strategic-merge-patch+json",
+                    PatchType::Merge => "application/merge-patch+json",
+                    PatchType::Json => "application/json-patch+json",
+                };
+                self.patch_one(&patch.object, "", content, &patch.patch, sending).await
+            }
+            Action::Scale { object, replicas } => {
+                let patch = json!({"spec": {"replicas": replicas}});
+                self.patch_one(object, "/scale", "application/merge-patch+json", &patch, sending).await
+            }
+            Action::Set(set) => self.set(set, sending).await,
+        };
+        done.unwrap_or_else(|error| ActionResult::Failed { error })
+    }
+
+    /// One request for each object, in order, each tried again while it is not taken.
+    async fn each<'a, F>(
+        &'a self,
+        objects: impl Iterator<Item = &'a Value>,
+        sending: &mut dyn FnMut(),
+        request: F,
+    ) -> Result<ActionResult, String>
+    where
+        F: AsyncFn(&'a Self, &'a Value) -> Result<(), Refusal>,
+    {
+        let mut first = true;
+        let mut result = ActionResult::Done;
+        for object in objects {
+            let noted = self
+                .patiently(
+                    &mut || {
+                        if first {
+                            sending()
+                        }
+                    },
+                    async || request(self, object).await,
+                )
+                .await;
+            let unsure = noted.map_err(|error| format!("{}: {error}", name(object)))?;
+            result = unsure.map_or(result, |reason| ActionResult::Unsure { reason });
+            first = false;
+        }
+        Ok(result)
+    }
+
+    /// Tries again while the request is not taken. Gives the reason why it is not known when it was carried out, if so.
+    async fn patiently<F>(&self, sending: &mut dyn FnMut(), request: F) -> Result<Option<String>, String>
+    where
+        F: AsyncFn() -> Result<(), Refusal>,
+    {
+        let started = tokio::time::Instant::now();
+        let mut wait = Duration::from_millis(50);
+        let mut unsure = None;
+        loop {
+            sending();
+            let reason = match request().await {
+                Ok(()) => return Ok(unsure),
+                Err(Refusal::Refused(reason)) => return Err(reason),
+                Err(Refusal::NotYet(reason)) => reason,
+                Err(Refusal::Unknown(reason)) => unsure.insert(reason).clone(),
+            };
+            if started.elapsed() + wait > PATIENCE {
+                return Err(format!("{reason} (tried for {} s)", PATIENCE.as_secs()));
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    async fn apply(&self, object: &Value) -> Result<(), Refusal> {
+        let path = self.path(object, "").await?;
+        let mut object = object.clone();
+        object["metadata"]["namespace"] = json!(self.namespace);
+        let uri = format!("{path}?fieldManager={FIELD_MANAGER}&force=true&fieldValidation=Strict");
+        self.send(Method::PATCH, &uri, "application/apply-patch+yaml", &object).await.map(|_| ())
+    }
+
+    async fn delete(&self, object: &Value) -> Result<(), Refusal> {
+        let path = self.path(object, "").await?;
+        let options = json!({"propagationPolicy": "Background"});
+        self.send(Method::DELETE, &path, "application/json", &options).await.map(|_| ())
+    }
+
+    async fn patch_one(
+        &self,
+        object: &ObjectRef,
+        subresource: &str,
+        content: &str,
+        patch: &Value,
+        sending: &mut dyn FnMut(),
+    ) -> Result<ActionResult, String> {
+        let reference = reference(object);
+        let unsure = self
+            .patiently(sending, async || {
+                let path = self.path(&reference, subresource).await?;
+                let uri = format!("{path}?fieldManager={FIELD_MANAGER}");
+                self.send(Method::PATCH, &uri, content, patch).await.map(|_| ())
+            })
+            .await
+            .map_err(|error| format!("{object}: {error}"))?;
+        Ok(unsure.map_or(ActionResult::Done, |reason| ActionResult::Unsure { reason }))
+    }
+
+    /// Reads the object, checks the old value, and replaces it in exactly that version of the object.
+    async fn set(&self, set: &Set, sending: &mut dyn FnMut()) -> Result<ActionResult, String> {
+        let reference = reference(&set.object);
+        let unsure = self
+            .patiently(sending, async || {
+                let path = self.path(&reference, "").await?;
+                let object = self.send(Method::GET, &path, "application/json", &Value::Null).await?;
+                let patch = replacement(set, &object).map_err(Refusal::Refused)?;
+                let uri = format!("{path}?fieldManager={FIELD_MANAGER}");
+                match self.send(Method::PATCH, &uri, "application/json-patch+json", &patch).await {
+                    // Somebody else, such as a controller, has written the object in between.
+                    Err(Refusal::Refused(reason)) if reason.contains("resourceVersion") => Err(Refusal::NotYet(reason)),
+                    other => other.map(|_| ()),
+                }
+            })
+            .await
+            .map_err(|error| format!("{}: {error}", set.object))?;
+        Ok(unsure.map_or(ActionResult::Done, |reason| ActionResult::Unsure { reason }))
+    }
+
+    async fn exec(&self, exec: &Exec) -> Result<ActionResult, String> {
+        let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        let mut parameters = kube::api::AttachParams::default().stdin(false).stdout(true).stderr(true);
+        parameters.container.clone_from(&exec.container);
+        let run = async {
+            let mut process = pods.exec(&exec.pod, &exec.command, &parameters).await.map_err(|e| chain(&e))?;
+            let status = process.take_status();
+            let (stdout, stderr) = tokio::join!(output(process.stdout()), output(process.stderr()));
+            let status = match status {
+                Some(status) => status.await,
+                None => None,
+            };
+            let status = status.ok_or("the connection ended before the command did")?;
+            Ok(ActionResult::Executed { exit_code: exit_code(&status)?, stdout, stderr })
+        };
+        let answer = tokio::time::timeout(LONGEST_ANSWER, run).await;
+        answer.unwrap_or_else(|_| Err(format!("the command did not end in {} s", LONGEST_ANSWER.as_secs())))
+    }
+
+    async fn request(&self, request: &Request) -> Result<ActionResult, String> {
+        let plural = if request.to.kind == "Service" { "services" } else { "pods" };
+        let Request { to, port, path, .. } = request;
+        let uri = format!("/api/v1/namespaces/{}/{plural}/{}:{port}/proxy{path}", self.namespace, to.name);
+        let message = http::Request::get(uri).body(kube::client::Body::empty()).map_err(|e| e.to_string())?;
+        let ask = async {
+            let response = self.client.send(message).await.map_err(|e| chain(&e))?;
+            let status = response.status().as_u16();
+            let body = response.into_body().collect_bytes().await.map_err(|e| chain(&e))?;
+            let end = body.len().min(usize::try_from(LONGEST_OUTPUT).unwrap_or(usize::MAX));
+            Ok(ActionResult::Answered { status, body: String::from_utf8_lossy(&body[..end]).into_owned() })
+        };
+        let answer = tokio::time::timeout(LONGEST_ANSWER, ask).await;
+        answer.unwrap_or_else(|_| Err(format!("{to} did not answer in {} s", LONGEST_ANSWER.as_secs())))
+    }
+
+    async fn path(&self, object: &Value, subresource: &str) -> Result<String, Refusal> {
+        let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let resource = Resource::find(&self.client, text("/apiVersion"), text("/kind")).await;
+        let resource = resource.map_err(|error| Refusal::Refused(error.to_string()))?;
+        Ok(format!("{}/{}{subresource}", resource.path(&self.namespace), text("/metadata/name")))
+    }
+
+    async fn send(&self, method: Method, uri: &str, content: &str, body: &Value) -> Result<Value, Refusal> {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let request = http::Request::builder().method(method).uri(uri).header(header::CONTENT_TYPE, content).body(body);
+        let request = request.map_err(|error| Refusal::Refused(error.to_string()))?;
+        self.client.request(request).await.map_err(|error| Refusal::new(&error))
+    }
+}
+
+fn reference(object: &ObjectRef) -> Value {
+    json!({"apiVersion": object.api_version, "kind": object.kind, "metadata": {"name": object.name}})
+}
+
+fn name(object: &Value) -> String {
+    let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    format!("{}/{}", text("/kind").to_lowercase(), text("/metadata/name"))
+}
+
+/// A JSON patch that gives the field its new value, and fails if the object has changed since it was read.
+fn replacement(set: &Set, object: &Value) -> Result<Value, String> {
+    let found = set.field.get(object);
+    if let Some(from) = &set.from
+        && found != Some(from)
+    {
+        let found = found.map_or_else(|| "is not set".to_owned(), |value| format!("is {value}"));
+        return Err(format!("{} {found}, but the scenario says that it is {from}", set.field));
+    }
+    let pointer = json_pointer(&set.field, object)?;
+    let operation = if found.is_some() { "replace" } else { "add" };
+    let version = object.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
+    Ok(json!([
+        {"op": "test", "path": "/metadata/resourceVersion", "value": version},
+        {"op": operation, "path": pointer, "value": set.to},
+    ]))
+}
+
+/// The path as a JSON pointer (RFC 6901) into this object. Only its last part may be missing in the object.
+fn json_pointer(field: &FieldPath, object: &Value) -> Result<String, String> {
+    let mut pointer = String::new();
+    for segment in field.segments() {
+        let parent = object.pointer(&pointer).ok_or_else(|| format!("{field}: there is no {pointer} in the object"))?;
+        let part = match segment {
+            Segment::Field(name) => name.replace('~', "~0").replace('/', "~1"),
+            Segment::Index(index) => index.to_string(),
+            Segment::Keyed(key, text) => {
+                let items = parent.as_array().map(Vec::as_slice).unwrap_or_default();
+                let found = items.iter().position(|item| item.get(key).and_then(Value::as_str) == Some(text));
+                found.ok_or_else(|| format!("{field}: no item of {pointer} has {key} {text}"))?.to_string()
+            }
+        };
+        pointer = format!("{pointer}/{part}");
+    }
+    Ok(pointer)
+}
+
+async fn output(stream: Option<impl AsyncRead + Unpin>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(stream) = stream {
+        // A connection that breaks shows in the command's status.
+        let _ = stream.take(LONGEST_OUTPUT).read_to_end(&mut bytes).await;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The exit code is a cause of the status (`client-go/tools/remotecommand/v4.go`).
+fn exit_code(status: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Status) -> Result<i32, String> {
+    if status.status.as_deref() == Some("Success") {
+        return Ok(0);
+    }
+    let causes = status.details.iter().flat_map(|details| details.causes.iter().flatten());
+    let code =
+        causes.filter(|cause| cause.reason.as_deref() == Some("ExitCode")).find_map(|cause| cause.message.as_ref()?.parse().ok());
+    code.ok_or_else(|| status.message.clone().unwrap_or_else(|| "the command could not be run".to_owned()))
+}

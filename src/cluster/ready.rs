@@ -1,0 +1,84 @@
+//! When a fresh cluster can be used.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Node;
+use kube::{Api, Client};
+use tokio::time::timeout;
+
+use super::namespace;
+use super::watch::{is_final, until, words};
+use super::{ProvisionError, namespace::NamespaceError};
+
+/// The API server answers. Returns its version, such as `v1.37.2`.
+pub(super) async fn api(client: &Client, limit: Duration) -> Result<String, ProvisionError> {
+    let mut last = "nothing".to_owned();
+    let answered = timeout(limit, async {
+        loop {
+            match client.apiserver_version().await {
+                Ok(version) => return Ok(version.git_version),
+                Err(error) if is_final(&error) => return Err(error),
+                Err(error) => last = words(&error),
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    });
+    let answered = answered.await;
+    match answered {
+        Ok(Ok(version)) => Ok(version),
+        Ok(Err(error)) => Err(ProvisionError::new(
+            format!("the API server refuses to tell its version: {}", words(&error)),
+            "check your rights in the cluster",
+        )),
+        Err(_) => Err(ProvisionError::new(
+            format!("the API server did not answer within {limit:?}; the last attempt came to: {last}"),
+            "see that the cluster runs and can be reached from here",
+        )),
+    }
+}
+
+/// So many nodes are there, and all are Ready.
+pub(super) async fn nodes(client: &Client, count: u32, limit: Duration) -> Result<(), ProvisionError> {
+    let mut seen = "no node was seen".to_owned();
+    let ready = until(Api::<Node>::all(client.clone()), None, |nodes| {
+        let waiting: Vec<String> = nodes.values().filter_map(not_ready).collect();
+        seen = match waiting.as_slice() {
+            [] => format!("{} of {count} nodes are there", nodes.len()),
+            some => some.join("; "),
+        };
+        (nodes.len() >= count as usize && waiting.is_empty()).then_some(())
+    });
+    match timeout(limit, ready).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => {
+            Err(ProvisionError::new(format!("cannot watch the nodes: {}", words(&error)), "check your rights in the cluster"))
+        }
+        Err(_) => Err(ProvisionError::new(
+            format!("the nodes were not Ready within {limit:?}: {seen}"),
+            "this machine may be too busy, or short of memory, disk space or inotify watches; `labproof doctor` looks",
+        )),
+    }
+}
+
+/// Why the node is not Ready yet.
+fn not_ready(node: &Node) -> Option<String> {
+    let name = node.metadata.name.as_deref().unwrap_or("?");
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    match conditions.iter().find(|condition| condition.type_ == "Ready") {
+        Some(ready) if ready.status == "True" => None,
+        Some(ready) => Some(format!("{name}: {}", ready.message.as_deref().or(ready.reason.as_deref()).unwrap_or("not Ready"))),
+        None => Some(format!("{name}: its kubelet has not reported yet")),
+    }
+}
+
+/// A fresh namespace gets its default service account: the controllers run. The namespace's removal is only begun.
+pub(super) async fn service_accounts(client: &Client, run: &str, limit: Duration) -> Result<(), ProvisionError> {
+    let made = namespace::create(client, "labproof-ready", run, limit).await;
+    let removed = namespace::begin_removal(client, &namespace::name("labproof-ready", run), run).await;
+    made.and(removed).map(drop).map_err(|error: NamespaceError| {
+        ProvisionError::new(
+            format!("the cluster does not make usable namespaces: {error}"),
+            "look at kube-controller-manager's log in the cluster",
+        )
+    })
+}

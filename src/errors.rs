@@ -1,0 +1,17 @@
+//! Errors in words.
+
+use std::error::Error;
+
+/// An error with its causes, each once: kube's errors repeat their source in their own text.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,182 @@
+//! Follows the log of one container instance to its end.
+
+use std::time::Duration;
+
+use futures::{AsyncBufReadExt, TryStreamExt};
+use kube::Client;
+use tokio::sync::watch;
+
+use super::sink::Sink;
+use crate::errors::chain;
+use crate::timeline::{Instance, LogLine, Observation, Stream};
+
+/// A log that ends while its container still runs may only be ahead of the Pod's status: the kubelet looks for ended containers once
+/// a second (`pkg/kubelet/pleg/generic.go`).
+const STATUS_LAG: Duration = Duration::from_secs(3);
+
+/// A container that writes more than this is not listened to any longer.
+const MOST_LINES: usize = 100_000;
+
+/// Longer lines are cut, as the container runtime cuts them.
+const LONGEST_LINE: usize = 16 * 1024;
+
+/// The wait before a broken follow is tried again doubles between these.
+const SHORTEST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// What the Pod's status says of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// It runs.
+    Running,
+    /// It has ended, and its log is still the container's current one.
+    Ended,
+    /// Another instance has taken its place; only its predecessor's log can still be had.
+    Replaced,
+    /// Its log can no longer be had.
+    Gone,
+}
+
+/// Follows one instance.
+pub(super) struct LogFollow {
+    pub(super) client: Client,
+    pub(super) namespace: String,
+    pub(super) instance: Instance,
+    pub(super) life: watch::Receiver<Life>,
+    pub(super) sink: Sink,
+}
+
+/// Where a follow that broke off goes on: after so many lines of this time.
+#[derive(Clone, Debug, Default)]
+struct Position {
+    time: String,
+    lines_of_time: usize,
+    lines: usize,
+}
+
+/// How a read ended, other than at the end of the log.
+enum Failure {
+    /// It may be tried again.
+    Broken(String),
+    /// The API server does not have this log.
+    Refused(String),
+}
+
+impl From<kube::Error> for Failure {
+    fn from(error: kube::Error) -> Self {
+        match &error {
+            kube::Error::Api(status) if matches!(status.code, 400 | 403 | 404) => Self::Refused(chain(&error)),
+            _ => Self::Broken(chain(&error)),
+        }
+    }
+}
+
+impl LogFollow {
+    /// Puts out every line, until the instance has ended and its log is read.
+    pub(super) async fn run(mut self) {
+        let stream = Stream::Log(self.instance.clone());
+        let mut position = Position::default();
+        let mut interrupted_since: Option<Duration> = None;
+        let mut wait = SHORTEST_WAIT;
+        loop {
+            let life = *self.life.borrow_and_update();
+            match self.read(life, &mut position, interrupted_since).await {
+                Ok(()) => {
+                    let resumed = interrupted_since.take().is_some();
+                    if resumed {
+                        self.sink.resumed(&stream, false);
+                    }
+                    wait = SHORTEST_WAIT;
+                    if life != Life::Running || position.lines > MOST_LINES || !resumed && self.ends_soon().await {
+                        return;
+                    }
+                }
+                Err(failure) => {
+                    let (reason, is_final) = match failure {
+                        Failure::Broken(reason) => (reason, life == Life::Gone),
+                        Failure::Refused(reason) => (reason, life != Life::Running),
+                    };
+                    if interrupted_since.is_none() {
+                        interrupted_since = Some(self.sink.clock.elapsed());
+                        self.sink.interrupted(&stream, reason);
+                    }
+                    if is_final {
+                        return self.sink.resumed(&stream, true);
+                    }
+                    let _ = tokio::time::timeout(wait, self.life.changed()).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+            }
+        }
+    }
+
+    /// Whether the Pod's status says in time that the instance has ended.
+    async fn ends_soon(&mut self) -> bool {
+        let ended = self.life.wait_for(|life| *life != Life::Running);
+        tokio::time::timeout(STATUS_LAG, ended).await.is_ok()
+    }
+
+    /// Reads on from the position. After an interruption only what has been written by now, so that it is known where that ends.
+    async fn read(&self, life: Life, position: &mut Position, interrupted_since: Option<Duration>) -> Result<(), Failure> {
+        let follow = life == Life::Running && interrupted_since.is_none();
+        let request = http::Request::get(self.uri(life, follow, position)).body(Vec::new());
+        let request = request.map_err(|error| Failure::Refused(error.to_string()))?;
+        let body = self.client.request_stream(request).await?;
+        let mut lines = Box::pin(body).lines();
+        let mut to_skip = position.clone();
+        while let Some(line) = lines.try_next().await.map_err(|error| Failure::Broken(chain(&error)))? {
+            let (time, text) = line.split_once(' ').unwrap_or((&line, ""));
+            if is_seen(&mut to_skip, time) {
+                continue;
+            }
+            position.count(time);
+            if position.lines > MOST_LINES {
+                return Ok(());
+            }
+            let line = LogLine { instance: self.instance.clone(), line: cut(text).to_owned() };
+            self.sink.put(interrupted_since, Observation::Log(line));
+        }
+        Ok(())
+    }
+
+    fn uri(&self, life: Life, follow: bool, position: &Position) -> String {
+        let Instance { pod, container, .. } = &self.instance;
+        let which = match (life, follow) {
+            (_, true) => "&follow=true",
+            (Life::Replaced, false) => "&previous=true",
+            _ => "",
+        };
+        let since =
+            if position.time.is_empty() { String::new() } else { format!("&sinceTime={}", position.time.replace('+', "%2B")) };
+        format!("/api/v1/namespaces/{}/pods/{pod}/log?container={container}&timestamps=true{which}{since}", self.namespace)
+    }
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST_LINE)]
+}
+
+impl Position {
+    fn count(&mut self, time: &str) {
+        if self.time == time {
+            self.lines_of_time += 1;
+        } else {
+            time.clone_into(&mut self.time);
+            self.lines_of_time = 1;
+        }
+        self.lines += 1;
+    }
+}
+
+/// `sinceTime` has seconds only, so lines come again that were read before.
+fn is_seen(to_skip: &mut Position, time: &str) -> bool {
+    if to_skip.time.is_empty() || time > to_skip.time.as_str() {
+        return false;
+    }
+    if time < to_skip.time.as_str() {
+        return true;
+    }
+    let seen = to_skip.lines_of_time > 0;
+    to_skip.lines_of_time = to_skip.lines_of_time.saturating_sub(1);
+    seen
+}

@@ -1,0 +1,346 @@
+//! YAML text as trees whose every node knows its place, safe with hostile text: its size, its depth and what its aliases
+//! unfold to are limited.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
+use serde_json::{Map, Number, Value};
+
+/// The largest file that is read, in bytes.
+pub(crate) const MOST_BYTES: usize = 1 << 20;
+/// The deepest nesting of lists and mappings.
+const MOST_DEEP: usize = 64;
+/// The most nodes of a file, aliases unfolded.
+const MOST_NODES: usize = 200_000;
+
+/// Part of a document.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) tree: Tree,
+    /// The bytes of the file in which it is written; for an alias those of what it stands for.
+    pub(crate) span: Range<usize>,
+    /// How many levels of lists and mappings there are, itself included; 0 for a scalar.
+    depth: usize,
+    /// How many nodes there are, itself included.
+    size: usize,
+}
+
+/// What a node is.
+#[derive(Clone, Debug)]
+pub(crate) enum Tree {
+    Scalar(Scalar),
+    Sequence(Vec<Node>),
+    Mapping(Vec<(Node, Node)>),
+}
+
+/// A text, number, Boolean or nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Scalar {
+    pub(crate) text: String,
+    /// Written without quotes and without `!!str`: it may be something else than a text.
+    plain: bool,
+}
+
+/// Which plain scalars are not texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// YAML 1.2's core schema: `on` and `0644` are what they look like.
+    Core,
+    /// As `kubectl` reads manifests (YAML 1.1): `on` and `yes` are Booleans, `0644` is octal, `<<` merges.
+    Kubernetes,
+}
+
+/// What is wrong with a text as YAML.
+#[derive(Debug)]
+pub(crate) struct YamlError {
+    pub(crate) span: Range<usize>,
+    pub(crate) message: String,
+    pub(crate) help: Option<&'static str>,
+}
+
+/// The documents of a text. Empty documents are left out; nothing that comes after a syntax error is read.
+pub(crate) fn documents(text: &str) -> (Vec<Node>, Vec<YamlError>) {
+    let mut builder = Builder { text, ..Builder::default() };
+    if text.len() > MOST_BYTES {
+        builder.fail(0..0, format!("the file has {} bytes; at most {MOST_BYTES} are read", text.len()), None);
+        return (Vec::new(), builder.errors);
+    }
+    let options = granit_parser::options! { emit_comments: false };
+    for next in Parser::new_from_str_with_options(text, options) {
+        let proceed = match next {
+            Ok((event, span)) => builder.event(event, span),
+            Err(error) => {
+                let at = error.marker().byte_offset().unwrap_or(text.len());
+                builder.syntax_error(at, &error.info());
+                false
+            }
+        };
+        if !proceed {
+            break;
+        }
+    }
+    (builder.documents, builder.errors)
+}
+
+#[derive(Default)]
+struct Builder<'t> {
+    text: &'t str,
+    documents: Vec<Node>,
+    errors: Vec<YamlError>,
+    open: Vec<Open>,
+    anchors: BTreeMap<usize, Node>,
+    nodes: usize,
+}
+
+/// A list or mapping whose end has not come yet.
+struct Open {
+    start: usize,
+    anchor: usize,
+    depth: usize,
+    size: usize,
+    inside: Inside,
+}
+
+enum Inside {
+    Sequence(Vec<Node>),
+    Mapping { entries: Vec<(Node, Node)>, key: Option<Node>, known: BTreeSet<String> },
+}
+
+impl Builder<'_> {
+    fn fail(&mut self, span: Range<usize>, message: impl Into<String>, help: Option<&'static str>) {
+        self.errors.push(YamlError { span, message: message.into(), help });
+    }
+
+    fn syntax_error(&mut self, at: usize, info: &str) {
+        let line = self.text.get(..at).and_then(|before| before.rsplit('\n').next()).unwrap_or_default();
+        let help = if info.contains("mapping values are not allowed") || (line.contains('{') && line.matches(": ").count() > 1) {
+            Some("a text in which `: ` or ` #` occurs must stand in quotes, and in `{…}` or `[…]` one with `,` too")
+        } else if line.contains('\t') {
+            Some("YAML is indented with spaces, not with tabs")
+        } else {
+            None
+        };
+        self.fail(at..at, format!("this is not YAML: {info}"), help);
+    }
+
+    /// Whether to go on.
+    fn event(&mut self, event: Event<'_>, span: Span) -> bool {
+        let bytes = span.byte_range().unwrap_or(0..0);
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let Some(plain) = self.plain(style, tag.as_ref(), &bytes) else { return false };
+                let node = Node { tree: Tree::Scalar(Scalar { text: text.into_owned(), plain }), span: bytes, depth: 0, size: 1 };
+                self.remember(anchor, &node) && self.put(node)
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.untagged(tag.as_ref(), &bytes) && self.begin(&bytes, anchor, Inside::Sequence(Vec::new()))
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                let inside = Inside::Mapping { entries: Vec::new(), key: None, known: BTreeSet::new() };
+                self.untagged(tag.as_ref(), &bytes) && self.begin(&bytes, anchor, inside)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(bytes.end),
+            Event::Alias(anchor) => self.alias(anchor, bytes),
+            Event::DocumentStart(..) => {
+                self.anchors.clear();
+                true
+            }
+            _ => true,
+        }
+    }
+
+    fn alias(&mut self, anchor: usize, bytes: Range<usize>) -> bool {
+        let Some(size) = self.anchors.get(&anchor).map(|node| node.size) else {
+            self.fail(bytes, "an alias stands inside of what it stands for", None);
+            return false;
+        };
+        self.afford(size, &bytes) && self.anchors.get(&anchor).cloned().is_some_and(|node| self.put(node))
+    }
+
+    fn plain(&mut self, style: ScalarStyle, tag: Option<&Cow<'_, Tag>>, bytes: &Range<usize>) -> Option<bool> {
+        match tag {
+            None => Some(style == ScalarStyle::Plain),
+            Some(tag) if tag.is_yaml_core_schema_tag("str") => Some(false),
+            Some(tag) if tag.is_yaml_core_schema() => Some(style == ScalarStyle::Plain),
+            tag => self.untagged(tag, bytes).then_some(false),
+        }
+    }
+
+    fn untagged(&mut self, tag: Option<&Cow<'_, Tag>>, bytes: &Range<usize>) -> bool {
+        match tag {
+            Some(tag) if !tag.is_yaml_core_schema() => {
+                self.fail(bytes.clone(), format!("the tag `{}` means nothing here", tag.original()), Some("leave it out"));
+                false
+            }
+            _ => true,
+        }
+    }
+
+    fn begin(&mut self, bytes: &Range<usize>, anchor: usize, inside: Inside) -> bool {
+        if self.open.len() >= MOST_DEEP {
+            return self.too_deep(bytes.clone());
+        }
+        self.open.push(Open { start: bytes.start, anchor, depth: 0, size: 1, inside });
+        true
+    }
+
+    fn too_deep(&mut self, bytes: Range<usize>) -> bool {
+        self.fail(bytes, format!("lists and mappings are nested more than {MOST_DEEP} levels deep"), None);
+        false
+    }
+
+    fn end(&mut self, end: usize) -> bool {
+        let Some(Open { start, anchor, depth, size, inside }) = self.open.pop() else { return false };
+        let tree = match inside {
+            Inside::Sequence(items) => Tree::Sequence(items),
+            Inside::Mapping { entries, .. } => Tree::Mapping(entries),
+        };
+        let node = Node { tree, span: start..end.max(start), depth: depth + 1, size };
+        self.remember(anchor, &node) && self.put(node)
+    }
+
+    /// Keeps a copy for aliases.
+    fn remember(&mut self, anchor: usize, node: &Node) -> bool {
+        if anchor == 0 {
+            return true;
+        }
+        if !self.afford(node.size, &node.span) {
+            return false;
+        }
+        self.anchors.insert(anchor, node.clone());
+        true
+    }
+
+    /// Whether so many more nodes may be made.
+    fn afford(&mut self, nodes: usize, span: &Range<usize>) -> bool {
+        self.nodes += nodes;
+        if self.nodes > MOST_NODES {
+            self.fail(span.clone(), format!("the file unfolds to more than {MOST_NODES} values"), Some("use fewer aliases"));
+        }
+        self.nodes <= MOST_NODES
+    }
+
+    fn put(&mut self, node: Node) -> bool {
+        if !self.afford(1, &node.span) {
+            return false;
+        }
+        let level = self.open.len() + node.depth;
+        let Some(open) = self.open.last_mut() else {
+            if !node.is_null() {
+                self.documents.push(node);
+            }
+            return true;
+        };
+        if level > MOST_DEEP {
+            return self.too_deep(node.span);
+        }
+        open.depth = open.depth.max(node.depth);
+        open.size += node.size;
+        match &mut open.inside {
+            Inside::Sequence(items) => items.push(node),
+            Inside::Mapping { key: key @ None, .. } => *key = Some(node),
+            Inside::Mapping { entries, key, known } => {
+                let Some(key) = key.take() else { return true };
+                match key.as_text() {
+                    Some("<<") | None => entries.push((key, node)),
+                    Some(text) if known.insert(text.to_owned()) => entries.push((key, node)),
+                    Some(text) => {
+                        let message = format!("the key `{text}` stands here twice");
+                        self.fail(key.span, message, Some("remove one of the two"));
+                    }
+                }
+            }
+        }
+        true
+    }
+}
+
+impl Node {
+    /// The text of a scalar.
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match &self.tree {
+            Tree::Scalar(scalar) => Some(&scalar.text),
+            Tree::Sequence(_) | Tree::Mapping(_) => None,
+        }
+    }
+
+    /// Whether nothing stands here.
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(&self.tree, Tree::Scalar(scalar) if scalar.value(Dialect::Core).is_null())
+    }
+
+    /// As JSON. Keys become texts; of merged mappings (`<<`) the own keys win.
+    pub(crate) fn to_json(&self, dialect: Dialect) -> Value {
+        match &self.tree {
+            Tree::Scalar(scalar) => scalar.value(dialect),
+            Tree::Sequence(items) => items.iter().map(|item| item.to_json(dialect)).collect(),
+            Tree::Mapping(entries) => {
+                let mut object = Map::new();
+                for (key, value) in entries {
+                    let value = value.to_json(dialect);
+                    match key.as_text() {
+                        Some("<<") if dialect == Dialect::Kubernetes => merge(&mut object, value),
+                        Some(text) => _ = object.insert(text.to_owned(), value),
+                        None => _ = object.insert(key.to_json(dialect).to_string(), value),
+                    }
+                }
+                Value::Object(object)
+            }
+        }
+    }
+}
+
+fn merge(object: &mut Map<String, Value>, merged: Value) {
+    match merged {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                object.entry(key).or_insert(value);
+            }
+        }
+        Value::Array(items) => items.into_iter().for_each(|item| merge(object, item)),
+        _ => {}
+    }
+}
+
+impl Scalar {
+    /// Its value: quoted ones are texts.
+    pub(crate) fn value(&self, dialect: Dialect) -> Value {
+        let text = self.text.as_str();
+        if !self.plain {
+            return Value::String(text.to_owned());
+        }
+        match text {
+            "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+            "true" | "True" | "TRUE" => return Value::Bool(true),
+            "false" | "False" | "FALSE" => return Value::Bool(false),
+            "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" if dialect == Dialect::Kubernetes => return Value::Bool(true),
+            "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" if dialect == Dialect::Kubernetes => return Value::Bool(false),
+            _ => {}
+        }
+        number(text, dialect).map_or_else(|| Value::String(text.to_owned()), Value::Number)
+    }
+}
+
+fn number(text: &str, dialect: Dialect) -> Option<Number> {
+    let radix = |prefix: &str, radix| text.strip_prefix(prefix).and_then(|digits| u64::from_str_radix(digits, radix).ok());
+    if let Some(n) = radix("0x", 16).or_else(|| radix("0o", 8)) {
+        return Some(n.into());
+    }
+    let octal = dialect == Dialect::Kubernetes && text.len() > 1 && text.starts_with('0');
+    if let Some(n) = octal.then(|| u64::from_str_radix(text, 8).ok()).flatten() {
+        return Some(n.into());
+    }
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') || !digits.contains(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    if let Ok(n) = text.parse::<i64>() {
+        return Some(n.into());
+    }
+    if let Ok(n) = text.parse::<u64>() {
+        return Some(n.into());
+    }
+    text.parse().ok().and_then(Number::from_f64)
+}
