@@ -80,7 +80,7 @@ pub mod store;
 mod typed;
 mod version;
 
-pub use apiserver::{ApiServer, DeleteOptions, HttpService, Patch, Propagation, Writer};
+pub use apiserver::{ApiServer, DeleteOptions, HttpService, Patch, Propagation, ResponseBody, Writer};
 pub use clock::{Clock, floor_to_seconds};
 pub use cluster::{Cluster, ClusterBuilder, NotReady};
 pub use component::Component;

@@ -59,15 +59,15 @@ pub(crate) fn normalise_scale(value: &Value) -> Result<Value, WrongType> {
     round_trip::<autoscaling::Scale>("Scale", value)
 }
 
-fn round_trip<K: DeserializeOwned + Serialize>(kind: &'static str, value: &Value) -> Result<Value, WrongType> {
-    let typed: K = serde_path_to_error::deserialize(value).map_err(|error| wrong_type(kind, &error))?;
+fn round_trip<K: DeserializeOwned + Serialize>(kind: &'static str, given: &Value) -> Result<Value, WrongType> {
+    let typed: K = serde_path_to_error::deserialize(given).map_err(|error| wrong_type(kind, &error))?;
     let mut value = serde_json::to_value(typed).map_err(|error| WrongType {
         kind,
         path: String::new(),
         found: "value".to_owned(),
         expected: error.to_string(),
     })?;
-    remove_nulls(&mut value);
+    keep_given(&mut value, given);
     Ok(value)
 }
 
@@ -101,13 +101,18 @@ fn go_type(word: &str) -> String {
     .to_owned()
 }
 
-fn remove_nulls(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            fields.retain(|_, value| !value.is_null());
-            fields.values_mut().for_each(remove_nulls);
+/// Drops nulls, and the fields that a type has always and that were not given.
+fn keep_given(value: &mut Value, given: &Value) {
+    match (value, given) {
+        (Value::Object(fields), Value::Object(given)) => {
+            fields.retain(|key, value| !value.is_null() && given.get(key).is_some_and(|given| !given.is_null()));
+            for (key, value) in fields {
+                keep_given(value, &given[key.as_str()]);
+            }
         }
-        Value::Array(items) => items.iter_mut().for_each(remove_nulls),
+        (Value::Array(items), Value::Array(given)) => {
+            items.iter_mut().zip(given).for_each(|(item, given)| keep_given(item, given));
+        }
         _ => {}
     }
 }
@@ -162,6 +167,12 @@ mod tests {
         let normal = normalise(&PODS, &given).unwrap();
         assert_eq!(unknown_fields(&given, &normal), ["spec.containers[0].portz", "spec.restart"]);
         assert_eq!(normal["metadata"], json!({"name": "a"}));
+    }
+
+    #[test]
+    fn what_is_not_given_is_not_added() {
+        let given = json!({"spec": {"replicas": 1}});
+        assert_eq!(normalise(&crate::resource::DEPLOYMENTS, &given), Ok(given));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod managed;
 mod metadata;
 mod patch;
 mod strategy;
+mod table;
 mod update;
 mod validation;
 
@@ -35,7 +36,7 @@ use crate::{
 
 pub use delete::{DeleteOptions, Propagation};
 pub(crate) use events::external;
-pub use http::HttpService;
+pub use http::{HttpService, ResponseBody};
 pub use patch::Patch;
 
 /// The API server. Cheap to clone; clones are the same server.

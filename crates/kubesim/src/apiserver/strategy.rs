@@ -50,7 +50,7 @@ impl ApiServer {
         defaults::apply(resource.stored(), value, self.version());
         validation::check(resource.stored(), value, None)?;
         self.admit(resource, value)?;
-        if !writer.component {
+        if !writer.component && !writer.applies {
             managed::track(resource.stored(), "", &json!({}), value, writer.manager, &self.clock().time());
         }
         Ok(())

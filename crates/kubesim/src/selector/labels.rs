@@ -1,6 +1,6 @@
 //! Label selectors, as text (`a=b,c in (d,e),!f`) and as in objects (`matchLabels`, `matchExpressions`).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1;
 use serde_json::Value;
@@ -94,6 +94,28 @@ impl LabelSelector {
     /// Whether it selects something with these labels, given as JSON.
     pub(crate) fn matches_value(&self, labels: &Value) -> bool {
         self.requirements.iter().all(|r| r.holds(labels.get(&r.key).and_then(Value::as_str)))
+    }
+}
+
+/// A selector as text that [`LabelSelector::parse`] reads.
+impl fmt::Display for LabelSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, Requirement { key, operator }) in self.requirements.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            match operator {
+                Operator::In(values) if values.len() == 1 => write!(f, "{key}={}", values[0]),
+                Operator::In(values) => write!(f, "{key} in ({})", values.join(",")),
+                Operator::NotIn(values) if values.len() == 1 => write!(f, "{key}!={}", values[0]),
+                Operator::NotIn(values) => write!(f, "{key} notin ({})", values.join(",")),
+                Operator::Exists => f.write_str(key),
+                Operator::DoesNotExist => write!(f, "!{key}"),
+                Operator::GreaterThan(bound) => write!(f, "{key}>{bound}"),
+                Operator::LessThan(bound) => write!(f, "{key}<{bound}"),
+            }?;
+        }
+        Ok(())
     }
 }
 
@@ -199,7 +221,9 @@ mod tests {
     #[case("rank<3", false)]
     fn selectors_select(#[case] text: &str, #[case] expected: bool) {
         let labels = json!({"app": "web", "tier": "front", "rank": "3"});
-        assert_eq!(LabelSelector::parse(text).unwrap().matches_value(&labels), expected);
+        let selector = LabelSelector::parse(text).unwrap();
+        assert_eq!(selector.matches_value(&labels), expected);
+        assert_eq!(LabelSelector::parse(&selector.to_string()), Ok(selector));
     }
 
     #[rstest]

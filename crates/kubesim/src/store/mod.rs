@@ -99,6 +99,27 @@ impl Store {
         (objects, state.revision)
     }
 
+    /// The selected objects as they were at a revision.
+    ///
+    /// # Errors
+    /// If changes after that revision are forgotten.
+    pub fn list_at(&self, resource: &'static Resource, selection: &Selection, revision: u64) -> Result<Vec<Arc<Object>>, TooOld> {
+        let mut state = self.lock();
+        let table = state.table(resource);
+        if revision < table.forgotten {
+            return Err(TooOld { requested: revision, oldest: table.forgotten });
+        }
+        let mut objects: BTreeMap<Key, Arc<Object>> = table.objects.clone();
+        let start = table.history.partition_point(|change| change.revision() <= revision);
+        for change in table.history.range(start..).rev() {
+            match change.previous() {
+                Some(previous) => objects.insert(change.object.key(), Arc::clone(previous)),
+                None => objects.remove(&change.object.key()),
+            };
+        }
+        Ok(objects.into_values().filter(|object| selection.matches(object)).collect())
+    }
+
     /// Stores a new object.
     ///
     /// # Errors

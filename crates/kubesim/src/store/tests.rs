@@ -82,6 +82,9 @@ proptest! {
         }
         let expected = snapshot(&store, &selection);
         for (revision, state) in starts {
+            let then = store.list_at(&PODS, &selection, revision).unwrap();
+            let then: Seen = then.iter().map(|object| (object.key(), object.revision())).collect();
+            prop_assert_eq!(&then, &state);
             let mut watch = store.watch(&PODS, selection.clone(), revision).unwrap();
             prop_assert_eq!(&replay(state, &mut watch), &expected);
         }

@@ -48,6 +48,11 @@ impl Change {
         Self::new(kind, object, None)
     }
 
+    /// The object before the change, if there was one.
+    pub(super) fn previous(&self) -> Option<&Arc<Object>> {
+        self.previous.as_ref()
+    }
+
     /// The revision at which it happened.
     pub fn revision(&self) -> u64 {
         self.object.revision()
