@@ -152,7 +152,7 @@ impl Cluster {
     /// # Errors
     /// What is still missing then.
     pub async fn ready(&self) -> Result<(), NotReady> {
-        let deadline = self.clock.elapsed() + Duration::from_secs(120);
+        let deadline = self.clock.elapsed() + Duration::from_mins(2);
         loop {
             let missing = self.missing().await;
             match missing {

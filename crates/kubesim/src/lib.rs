@@ -51,7 +51,7 @@
 //! timestamps are the API server's business.
 //!
 //! Division of work with the API server: it gives every Pod its defaults, the service account's token volume, the
-//! tolerations, priority 0, `status.phase` Pending and `status.qosClass`; it sets PodScheduled on binding, raises
+//! tolerations, priority 0, `status.phase` Pending and `status.qosClass`; it sets `PodScheduled` on binding, raises
 //! `metadata.generation`, sets the deletion timestamp, and removes the object when the kubelet deletes it with
 //! [`DeleteOptions::now`]. The kubelet registers its Node, the controllers make the service account `default` (there
 //! already in the namespaces that every cluster has) and the config map `kube-root-ca.crt` of each namespace. The status of a Pod is written with `patch_status` and a [`Patch::Strategic`]
@@ -75,6 +75,8 @@ mod rng;
 mod scheduler;
 mod schema;
 pub mod selector;
+#[cfg(feature = "serve")]
+mod serve;
 pub mod status;
 pub mod store;
 mod typed;
@@ -87,5 +89,7 @@ pub use component::Component;
 pub use loopback::{Delta, Informer, Kind, LoopbackClient};
 pub use object::{Key, Object};
 pub use rng::Random;
+#[cfg(feature = "serve")]
+pub use serve::{kubeconfig, serve};
 pub use status::StatusError;
 pub use version::{UnknownVersion, Version};

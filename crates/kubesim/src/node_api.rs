@@ -12,7 +12,7 @@ use tokio::sync::watch;
 /// The API of a kubelet.
 pub trait NodeApi: Send + Sync {
     /// The log of a container's current instance, or of the one before it. While a container waits to be restarted,
-    /// its last instance is the current one (pkg/kubelet/kubelet_pods.go:validateContainerLogStatus).
+    /// its last instance is the current one (`validateContainerLogStatus` in pkg/kubelet).
     ///
     /// # Errors
     /// Why there is no log, in the kubelet's words, such as `container "a" in pod "b" is waiting to start:

@@ -31,6 +31,7 @@ impl Random {
     }
 
     /// The stream named `name` below this one; it depends on the names and the seed only, not on what has been drawn.
+    #[must_use]
     pub fn fork(&self, name: &str) -> Self {
         Self::from_key(mix(mix(self.key, name.as_bytes()), b"/"))
     }
@@ -70,8 +71,9 @@ impl Random {
         self.source.fill_bytes(&mut bytes);
         bytes[6] = bytes[6] & 0x0f | 0x40;
         bytes[8] = bytes[8] & 0x3f | 0x80;
-        let hex = |range: Range<usize>| bytes[range].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        [hex(0..4), hex(4..6), hex(6..8), hex(8..10), hex(10..16)].join("-")
+        let number = u128::from_be_bytes(bytes);
+        let part = |shift: u32, digits: u32| (number >> shift) & ((1 << (4 * digits)) - 1);
+        format!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", part(96, 8), part(80, 4), part(64, 4), part(48, 4), part(0, 12))
     }
 
     /// `length` hexadecimal digits, as in a container's ID.
@@ -111,8 +113,8 @@ mod tests {
         for _ in 0..1_000 {
             assert!(range.contains(&random.between(range.clone())));
             assert!(random.below(3) < 3);
-            let jittered = random.jitter(Duration::from_secs(60), 0.5);
-            assert!((Duration::from_secs(60)..Duration::from_secs(90)).contains(&jittered));
+            let jittered = random.jitter(Duration::from_mins(1), 0.5);
+            assert!((Duration::from_mins(1)..Duration::from_secs(90)).contains(&jittered));
         }
         assert_eq!(random.below(0), 0);
     }

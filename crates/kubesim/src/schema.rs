@@ -1,5 +1,5 @@
 //! What the types of the API say about their lists: which are merged, and by which keys (the
-//! `x-kubernetes-list-type`, `x-kubernetes-list-map-keys` and `x-kubernetes-patch-merge-key` of Kubernetes' OpenAPI).
+//! `x-kubernetes-list-type`, `x-kubernetes-list-map-keys` and `x-kubernetes-patch-merge-key` of Kubernetes' `OpenAPI`).
 
 /// How a list is merged by server-side apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,19 +23,27 @@ pub(crate) fn list_type(path: &[&str]) -> ListType {
     let parent = parents.last().copied().unwrap_or_default();
     let in_container = matches!(parent, "containers" | "initContainers" | "ephemeralContainers");
     match *name {
-        "containers" | "initContainers" | "ephemeralContainers" if parent == "spec" => ListType::Map(&["name"]),
         "ports" if in_container => ListType::Map(&["containerPort", "protocol"]),
         "ports" if path == ["spec", "ports"] => ListType::Map(&["port", "protocol"]),
         "env" if in_container => ListType::Map(&["name"]),
         "volumeMounts" if in_container => ListType::Map(&["mountPath"]),
         "volumeDevices" if in_container => ListType::Map(&["devicePath"]),
-        "volumes" | "imagePullSecrets" | "resourceClaims" | "schedulingGates" if parent == "spec" => ListType::Map(&["name"]),
+        "containers"
+        | "initContainers"
+        | "ephemeralContainers"
+        | "volumes"
+        | "imagePullSecrets"
+        | "resourceClaims"
+        | "schedulingGates"
+            if parent == "spec" =>
+        {
+            ListType::Map(&["name"])
+        }
         "imagePullSecrets" | "secrets" if parents.is_empty() => ListType::Map(&["name"]),
         "claims" if parent == "resources" => ListType::Map(&["name"]),
         "hostAliases" if parent == "spec" => ListType::Map(&["ip"]),
         "topologySpreadConstraints" => ListType::Map(&["topologyKey", "whenUnsatisfiable"]),
-        "conditions" if parent == "status" => ListType::Map(&["type"]),
-        "addresses" if parent == "status" => ListType::Map(&["type"]),
+        "conditions" | "addresses" if parent == "status" => ListType::Map(&["type"]),
         "podIPs" if parent == "status" => ListType::Map(&["ip"]),
         "ownerReferences" => ListType::Map(&["uid"]),
         "finalizers" => ListType::Set,
@@ -69,15 +77,25 @@ pub(crate) fn is_atomic_map(path: &[&str]) -> bool {
     }
 }
 
-/// How a strategic merge patch merges the list at `path`: by the value of this key, by value (`Some(None)`), or not at
-/// all, replacing it.
-pub(crate) fn patch_merge_key(path: &[&str]) -> Option<Option<&'static str>> {
+/// How a strategic merge patch merges a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PatchStrategy {
+    /// It replaces the list.
+    Replace,
+    /// It adds the values that are not there.
+    MergeValues,
+    /// It merges the objects that have the same value of this key.
+    MergeBy(&'static str),
+}
+
+/// How a strategic merge patch merges the list at `path`.
+pub(crate) fn patch_strategy(path: &[&str]) -> PatchStrategy {
     match (path, list_type(path)) {
-        (["spec", "taints"], _) => Some(Some("key")),
-        (["status", "hostIPs"], _) => Some(Some("ip")),
-        (_, ListType::Set) => Some(None),
-        (_, ListType::Map(keys)) => keys.first().map(|key| Some(*key)),
-        (_, ListType::Atomic) => None,
+        (["spec", "taints"], _) => PatchStrategy::MergeBy("key"),
+        (["status", "hostIPs"], _) => PatchStrategy::MergeBy("ip"),
+        (_, ListType::Set) => PatchStrategy::MergeValues,
+        (_, ListType::Map(keys)) => keys.first().map_or(PatchStrategy::Replace, |key| PatchStrategy::MergeBy(key)),
+        (_, ListType::Atomic) => PatchStrategy::Replace,
     }
 }
 
@@ -91,8 +109,8 @@ mod tests {
         assert_eq!(list_type(&ports), ListType::Map(&["containerPort", "protocol"]));
         assert_eq!(list_type(&["spec", "ports"]), ListType::Map(&["port", "protocol"]));
         assert_eq!(list_type(&["spec", "tolerations"]), ListType::Atomic);
-        assert_eq!(patch_merge_key(&["spec", "taints"]), Some(Some("key")));
-        assert_eq!(patch_merge_key(&["metadata", "finalizers"]), Some(None));
-        assert_eq!(patch_merge_key(&["spec", "containers", "args"]), None);
+        assert_eq!(patch_strategy(&["spec", "taints"]), PatchStrategy::MergeBy("key"));
+        assert_eq!(patch_strategy(&["metadata", "finalizers"]), PatchStrategy::MergeValues);
+        assert_eq!(patch_strategy(&["spec", "containers", "args"]), PatchStrategy::Replace);
     }
 }

@@ -142,7 +142,9 @@ fn collect_unknown(given: &Value, normal: &Value, path: &mut String, unknown: &m
         }
         (Value::Array(given), Value::Array(normal)) => {
             for (index, (given, normal)) in given.iter().zip(normal).enumerate() {
-                path.push_str(&format!("[{index}]"));
+                path.push('[');
+                path.push_str(&index.to_string());
+                path.push(']');
                 collect_unknown(given, normal, path, unknown);
                 path.truncate(length);
             }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    ApiServer, Writer, events,
+    ApiServer, Origin, Writer, events,
     metadata::{metadata, text},
+    strategy::decode,
 };
 use crate::{
     object::{Key, Object},
@@ -33,8 +34,8 @@ impl ApiServer {
         mut value: Value,
         writer: &Writer<'_>,
     ) -> Result<Arc<Object>, StatusError> {
-        if !writer.component {
-            value = self.decode(resource, &value, writer)?;
+        if writer.origin != Origin::Component {
+            value = decode(resource, &value, writer)?;
         }
         self.place(resource, namespace, &mut value)?;
         if !text(&value, "/metadata/resourceVersion").is_empty() {

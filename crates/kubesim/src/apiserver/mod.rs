@@ -53,6 +53,17 @@ struct Inner {
     nodes: Mutex<BTreeMap<String, Arc<dyn NodeApi>>>,
 }
 
+/// Where a write comes from, which decides how it is read and how its fields are accounted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A component of the cluster: its objects are well-formed, and nobody tracks its fields.
+    Component,
+    /// A client, whose objects are decoded, and which owns what it sets.
+    Client,
+    /// A client that applies a configuration, which has accounted for its fields itself.
+    Apply,
+}
+
 /// Who writes, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Writer<'a> {
@@ -60,12 +71,10 @@ pub struct Writer<'a> {
     pub(crate) manager: &'a str,
     /// Whether to do everything but the writing.
     pub(crate) dry_run: bool,
-    /// Whether it is a component of the cluster, whose objects are well-formed and whose fields nobody tracks.
-    pub(crate) component: bool,
+    /// Where the write comes from.
+    pub(crate) origin: Origin,
     /// Whether an unknown field is an error.
     pub(crate) strict: bool,
-    /// Whether it applies a configuration, which keeps account of managers itself.
-    pub(crate) applies: bool,
     /// Where warnings go.
     pub(crate) warnings: Option<&'a Mutex<Vec<String>>>,
 }
@@ -73,7 +82,7 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// A component of the cluster.
     pub(crate) fn component(manager: &'a str) -> Self {
-        Self { manager, dry_run: false, component: true, strict: false, applies: false, warnings: None }
+        Self { manager, dry_run: false, origin: Origin::Component, strict: false, warnings: None }
     }
 
     /// Tells the client of something that it should know.

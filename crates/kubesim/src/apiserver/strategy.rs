@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    ApiServer, Writer, defaults, managed,
+    ApiServer, Origin, Writer, defaults, managed,
     metadata::{fields, text},
     validation,
 };
@@ -14,29 +14,6 @@ use crate::{
 };
 
 impl ApiServer {
-    /// A request's object in the form of its type. What the type does not know is dropped, with a warning or, if the
-    /// writer wants it so, an error.
-    pub(super) fn decode(&self, resource: &'static Resource, value: &Value, writer: &Writer<'_>) -> Result<Value, StatusError> {
-        let normal = typed::normalise(resource, value).map_err(|error| cannot_be_handled(resource, &error))?;
-        let unknown = typed::unknown_fields(value, &normal);
-        if unknown.is_empty() {
-            return Ok(normal);
-        }
-        let unknown: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
-        if writer.strict {
-            let message = format!(
-                "{} in version {:?} cannot be handled as a {}: strict decoding error: {}",
-                resource.kind,
-                resource.version,
-                resource.kind,
-                unknown.join(", ")
-            );
-            return Err(StatusError::bad_request(message));
-        }
-        writer.warn(unknown);
-        Ok(normal)
-    }
-
     /// Makes a new object ready to be stored, or refuses it.
     pub(super) fn prepare_for_create(
         &self,
@@ -50,7 +27,7 @@ impl ApiServer {
         defaults::apply(resource.stored(), value, self.version());
         validation::check(resource.stored(), value, None)?;
         self.admit(resource, value)?;
-        if !writer.component && !writer.applies {
+        if writer.origin == Origin::Client {
             managed::track(resource.stored(), "", &json!({}), value, writer.manager, &self.clock().time());
         }
         Ok(())
@@ -75,7 +52,7 @@ impl ApiServer {
             }
             validation::check(resource.stored(), new, Some(old))?;
         }
-        if !writer.component && !writer.applies {
+        if writer.origin == Origin::Client {
             managed::track(resource.stored(), subresource, old, new, writer.manager, &self.clock().time());
         }
         Ok(())
@@ -94,6 +71,29 @@ impl ApiServer {
         let kind = text(new, "/spec/type").to_owned();
         self.allocate(new, &kind);
     }
+}
+
+/// A request's object in the form of its type. What the type does not know is dropped, with a warning or, if the
+/// writer wants it so, an error.
+pub(super) fn decode(resource: &'static Resource, value: &Value, writer: &Writer<'_>) -> Result<Value, StatusError> {
+    let normal = typed::normalise(resource, value).map_err(|error| cannot_be_handled(resource, &error))?;
+    let unknown = typed::unknown_fields(value, &normal);
+    if unknown.is_empty() {
+        return Ok(normal);
+    }
+    let unknown: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
+    if writer.strict {
+        let message = format!(
+            "{} in version {:?} cannot be handled as a {}: strict decoding error: {}",
+            resource.kind,
+            resource.version,
+            resource.kind,
+            unknown.join(", ")
+        );
+        return Err(StatusError::bad_request(message));
+    }
+    writer.warn(unknown);
+    Ok(normal)
 }
 
 /// The error for an object that is not of its type.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    ApiServer, Writer,
+    ApiServer, Origin, Writer,
     create::has_generation,
     events,
     metadata::{finalizers, is_deleting, metadata, number, raise_generation, same, strings, text},
     patch::Patch,
+    strategy::decode,
 };
 use crate::{
     object::{Key, Object},
@@ -35,8 +36,8 @@ impl ApiServer {
         mut value: Value,
         writer: &Writer<'_>,
     ) -> Result<Arc<Object>, StatusError> {
-        if !writer.component {
-            value = self.decode(resource, &value, writer)?;
+        if writer.origin != Origin::Component {
+            value = decode(resource, &value, writer)?;
         }
         events::to_stored(resource, &mut value);
         self.modify(resource, subresource, key, writer, |_| Ok(value.clone()))
@@ -56,7 +57,7 @@ impl ApiServer {
     ) -> Result<Arc<Object>, StatusError> {
         self.modify(resource, subresource, key, writer, |current| {
             let patched = patch.apply(resource, external_form(resource, current))?;
-            let mut patched = self.decode(resource, &patched, writer)?;
+            let mut patched = decode(resource, &patched, writer)?;
             events::to_stored(resource, &mut patched);
             Ok(patched)
         })
@@ -75,7 +76,7 @@ impl ApiServer {
         loop {
             let current = self.get(resource, key)?;
             let mut new = change(current.value())?;
-            self.check_identity(resource, &current, &new)?;
+            check_identity(resource, &current, &new)?;
             keep_fixed(current.value(), &mut new);
             self.prepare_for_update(resource, subresource, current.value(), &mut new, writer)?;
             if has_generation(resource) && ["", "scale"].contains(&subresource) && !same_spec(resource, current.value(), &new) {
@@ -100,30 +101,6 @@ impl ApiServer {
                 Ok(object) => return Ok(object),
             }
         }
-    }
-
-    /// The object must be the one of the request, at the version that it names, if it names one.
-    fn check_identity(&self, resource: &'static Resource, current: &Object, new: &Value) -> Result<(), StatusError> {
-        let name = current.name();
-        let new_name = text(new, "/metadata/name");
-        if new_name != name {
-            let problem = format!("the name of the object ({new_name}) does not match the name on the URL ({name})");
-            return Err(StatusError::bad_request(problem));
-        }
-        if resource.namespaced && !["", current.namespace()].contains(&text(new, "/metadata/namespace")) {
-            let message = "the namespace of the provided object does not match the namespace sent on the request";
-            return Err(StatusError::bad_request(message));
-        }
-        let version = text(new, "/metadata/resourceVersion");
-        if !version.is_empty() && version != current.revision().to_string() {
-            return Err(StatusError::modified(resource, name));
-        }
-        let uid = text(new, "/metadata/uid");
-        if !uid.is_empty() && uid != current.uid() {
-            let problem = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", current.uid());
-            return Err(StatusError::conflict(resource, name, &problem));
-        }
-        Ok(())
     }
 }
 
@@ -159,4 +136,28 @@ fn is_finished(old: &Value, new: &Value) -> bool {
         && finalizers(new).is_empty()
         && strings(new, "/spec/finalizers").is_empty()
         && number(new, "/metadata/deletionGracePeriodSeconds").unwrap_or(0) == 0
+}
+
+/// The object must be the one of the request, at the version that it names, if it names one.
+fn check_identity(resource: &'static Resource, current: &Object, new: &Value) -> Result<(), StatusError> {
+    let name = current.name();
+    let new_name = text(new, "/metadata/name");
+    if new_name != name {
+        let problem = format!("the name of the object ({new_name}) does not match the name on the URL ({name})");
+        return Err(StatusError::bad_request(problem));
+    }
+    if resource.namespaced && !["", current.namespace()].contains(&text(new, "/metadata/namespace")) {
+        let message = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(StatusError::bad_request(message));
+    }
+    let version = text(new, "/metadata/resourceVersion");
+    if !version.is_empty() && version != current.revision().to_string() {
+        return Err(StatusError::modified(resource, name));
+    }
+    let uid = text(new, "/metadata/uid");
+    if !uid.is_empty() && uid != current.uid() {
+        let problem = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", current.uid());
+        return Err(StatusError::conflict(resource, name, &problem));
+    }
+    Ok(())
 }

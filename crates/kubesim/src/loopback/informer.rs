@@ -65,15 +65,13 @@ impl<K: Kind> Informer<K> {
     /// The next change, which is in the cache from now on; waits for it. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Delta<K> {
         loop {
-            let change = match self.pending.pop_front() {
-                Some(change) => change,
-                None => match self.watch.next().await {
-                    Ok(change) => change,
-                    Err(_) => {
-                        self.relist();
-                        continue;
-                    }
-                },
+            let change = if let Some(change) = self.pending.pop_front() {
+                change
+            } else if let Ok(change) = self.watch.next().await {
+                change
+            } else {
+                self.relist();
+                continue;
             };
             if let Some(delta) = self.take_in(&change) {
                 return delta;
@@ -84,15 +82,13 @@ impl<K: Kind> Informer<K> {
     /// The next change, if it has happened: to take in everything there is before deciding.
     pub fn try_next(&mut self) -> Option<Delta<K>> {
         loop {
-            let change = match self.pending.pop_front() {
-                Some(change) => change,
-                None => match self.watch.try_next() {
-                    Ok(change) => change?,
-                    Err(_) => {
-                        self.relist();
-                        continue;
-                    }
-                },
+            let change = if let Some(change) = self.pending.pop_front() {
+                change
+            } else if let Ok(change) = self.watch.try_next() {
+                change?
+            } else {
+                self.relist();
+                continue;
             };
             if let Some(delta) = self.take_in(&change) {
                 return Some(delta);

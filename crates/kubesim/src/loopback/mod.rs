@@ -168,7 +168,7 @@ impl LoopbackClient {
         self.request(|| self.api.delete(resource, &key, options, &self.writer()).map(drop)).await
     }
 
-    /// Assigns a Pod to a node (the `binding` subresource), which also sets its condition PodScheduled.
+    /// Assigns a Pod to a node (the `binding` subresource), which also sets its condition `PodScheduled`.
     ///
     /// # Errors
     /// If the Pod does not exist, is being deleted, or has a node already.

@@ -106,7 +106,15 @@ impl ApiServer {
         let token = request.query.text("continue");
         let current = self.store().revision();
         let too_old = |error: TooOld| StatusError::expired(error.to_string());
-        let (mut objects, revision) = if !token.is_empty() {
+        let (mut objects, revision) = if token.is_empty() {
+            match request.query.revision()? {
+                Some(revision) if revision > current => return Err(too_large(revision, current)),
+                Some(revision) if request.query.text("resourceVersionMatch") == "Exact" => {
+                    (self.store().list_at(resource, selection, revision).map_err(too_old)?, revision)
+                }
+                _ => self.store().list(resource, selection),
+            }
+        } else {
             let (revision, start) = read_token(token)?;
             let expired = |_| {
                 StatusError::expired(
@@ -117,14 +125,6 @@ impl ApiServer {
             let mut objects = self.store().list_at(resource, selection, revision).map_err(expired)?;
             objects.retain(|object| object.key() >= start);
             (objects, revision)
-        } else {
-            match request.query.revision()? {
-                Some(revision) if revision > current => return Err(too_large(revision, current)),
-                Some(revision) if request.query.text("resourceVersionMatch") == "Exact" => {
-                    (self.store().list_at(resource, selection, revision).map_err(too_old)?, revision)
-                }
-                _ => self.store().list(resource, selection),
-            }
         };
         let limit = request.query.number("limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0);
         let rest = (limit > 0 && objects.len() > limit).then(|| {
@@ -203,7 +203,7 @@ impl Serialize for Item<'_> {
 /// Where a list goes on: opaque to clients, so hexadecimal.
 fn continue_token(revision: u64, start: &Key) -> String {
     let text = format!("{revision}/{}/{}", start.namespace, start.name);
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    text.bytes().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 fn read_token(token: &str) -> Result<(u64, Key), StatusError> {

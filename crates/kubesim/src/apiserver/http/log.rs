@@ -21,6 +21,9 @@ use crate::{
     status::{FieldError, StatusError},
 };
 
+/// A Pod and the API of its node, if it has one.
+type PodOnNode = (Arc<Pod>, Option<Arc<dyn NodeApi>>);
+
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Which lines of a log are wanted, and how.
@@ -46,7 +49,7 @@ impl ApiServer {
         let container = container_name(&pod, request.query.text("container"))?;
         let previous = request.query.flag("previous");
         let log = node.log(&pod, &container, previous).map_err(StatusError::bad_request)?;
-        Ok(show(log, wanted))
+        Ok(show(log, &wanted))
     }
 
     fn wanted_lines(&self, at: &Place, query: &Query) -> Result<Wanted, StatusError> {
@@ -95,7 +98,7 @@ impl ApiServer {
     }
 
     /// A Pod and the API of its node, if it has one.
-    pub(super) fn pod_and_node(&self, at: &Place) -> Result<(Arc<Pod>, Option<Arc<dyn NodeApi>>), StatusError> {
+    pub(super) fn pod_and_node(&self, at: &Place) -> Result<PodOnNode, StatusError> {
         let object = self.get(at.resource, &at.key())?;
         let pod: Arc<Pod> = object.typed().map_err(|error| StatusError::bad_request(error.to_string()))?;
         let name = object.text("/spec/nodeName");
@@ -135,7 +138,7 @@ pub(super) fn container_name(pod: &Pod, named: &str) -> Result<String, StatusErr
 }
 
 /// The lines that there are, and if the log is followed those to come.
-fn show(log: ContainerLog, wanted: Wanted) -> Response<ResponseBody> {
+fn show(log: ContainerLog, wanted: &Wanted) -> Response<ResponseBody> {
     let mut lines = log.lines(0);
     let seen = lines.len();
     if let Some(since) = wanted.since {

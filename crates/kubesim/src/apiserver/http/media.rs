@@ -41,8 +41,8 @@ pub(super) fn accept(headers: &HeaderMap) -> Result<Accept, StatusError> {
     if listed.trim().is_empty() {
         return Ok(Accept::PLAIN);
     }
-    let types = listed.split(',').map(str::trim).filter(|listed| !listed.is_empty());
-    types.filter_map(media_type).next().ok_or_else(not_acceptable)
+    let mut types = listed.split(',').map(str::trim).filter(|listed| !listed.is_empty());
+    types.find_map(media_type).ok_or_else(not_acceptable)
 }
 
 /// What one media type means; nothing if it cannot be served.

@@ -25,7 +25,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body::Body;
 
 use self::{body::error_response, media::Accept, path::Target, query::Query};
-use super::{ApiServer, Writer};
+use super::{ApiServer, Origin, Writer};
 use crate::status::{FieldError, StatusError};
 
 pub use body::ResponseBody;
@@ -74,9 +74,8 @@ impl Incoming {
         Ok(Writer {
             manager,
             dry_run: self.query.dry_run()?,
-            component: false,
+            origin: Origin::Client,
             strict: validation == "Strict",
-            applies: false,
             warnings: (validation != "Ignore").then_some(&self.warnings),
         })
     }

@@ -6,7 +6,7 @@ use http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    super::{ApiServer, DeleteOptions, Patch, Propagation, Writer, events::external, managed},
+    super::{ApiServer, DeleteOptions, Origin, Patch, Propagation, Writer, events::external, managed, strategy::decode},
     Incoming, ResponseBody,
     body::{self, document_response},
     media::Form,
@@ -107,8 +107,8 @@ impl ApiServer {
         if config["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
             return Err(StatusError::bad_request("metadata.managedFields must be nil"));
         }
-        let writer = Writer { applies: true, ..request.writer()? };
-        config = self.decode(at.resource, &config, &writer)?;
+        let writer = Writer { origin: Origin::Apply, ..request.writer()? };
+        config = decode(at.resource, &config, &writer)?;
         config["metadata"]["name"] = json!(at.name);
         let force = request.query.flag("force");
         let (object, change) = self.apply(at.resource, &at.subresource, &at.key(), &config, force, &writer)?;
@@ -220,7 +220,7 @@ impl ApiServer {
         }
         let object = self.modify(resource, subresource, key, writer, |live| {
             let merged = merge(&external(resource, live))?;
-            let mut merged = self.decode(resource, &merged, &Writer { warnings: None, ..*writer })?;
+            let mut merged = decode(resource, &merged, &Writer { warnings: None, ..*writer })?;
             super::super::events::to_stored(resource, &mut merged);
             Ok(merged)
         })?;

@@ -1,4 +1,4 @@
-//! As much OpenAPI as clients need to know which parameters the server takes: `kubectl apply` asks whether it checks
+//! As much `OpenAPI` as clients need to know which parameters the server takes: `kubectl apply` asks whether it checks
 //! fields, `kubectl --dry-run=server` whether it can do without writing. It has no schemas of the objects.
 
 use serde_json::{Map, Value, json};
@@ -18,7 +18,7 @@ pub(super) fn index(groups: &[&str]) -> Value {
     json!({"paths": paths})
 }
 
-/// The document of one group, as OpenAPI 3.
+/// The document of one group, as `OpenAPI` 3.
 pub(super) fn group(group: &str, version: Version) -> Value {
     let mut paths = Map::new();
     for resource in RESOURCES.iter().filter(|resource| resource.group == group) {
@@ -38,7 +38,7 @@ pub(super) fn group(group: &str, version: Version) -> Value {
     json!({"openapi": "3.0.0", "info": info(version), "paths": paths, "components": {"schemas": {}}})
 }
 
-/// Everything as one document of OpenAPI 2.
+/// Everything as one document of `OpenAPI` 2.
 pub(super) fn v2(version: Version) -> Value {
     let mut paths = Map::new();
     for resource in RESOURCES {

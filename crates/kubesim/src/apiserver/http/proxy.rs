@@ -120,8 +120,7 @@ impl ApiServer {
 fn name_and_port(text: &str) -> (&str, &str) {
     let parts: Vec<&str> = text.split(':').collect();
     match parts.as_slice() {
-        [_, name, port] => (name, port),
-        [name, port] => (name, port),
+        [_, name, port] | [name, port] => (name, port),
         _ => (text, ""),
     }
 }

@@ -22,10 +22,10 @@ use crate::{
 };
 
 /// How often a watch that wants bookmarks gets one (apiserver/pkg/storage/cacher/cacher.go:bookmarkFrequency).
-const BOOKMARK_PERIOD: Duration = Duration::from_secs(60);
+const BOOKMARK_PERIOD: Duration = Duration::from_mins(1);
 
-/// How long a watch lasts at least and at most unless its client says so (handlers/get.go, MinRequestTimeout).
-const LIFETIME: std::ops::Range<Duration> = Duration::from_secs(1_800)..Duration::from_secs(3_600);
+/// How long a watch lasts at least and at most unless its client says so (handlers/get.go, `MinRequestTimeout`).
+const LIFETIME: std::ops::Range<Duration> = Duration::from_mins(30)..Duration::from_hours(1);
 
 /// A watch on its way.
 struct Streaming {
@@ -166,7 +166,7 @@ impl Streaming {
         if ends_initial_events {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        let empty = empty_object(self.resource, metadata);
+        let empty = empty_object(self.resource, &metadata);
         let shown = match self.form {
             Form::Object => empty,
             Form::Metadata => partial(&empty),
@@ -189,7 +189,7 @@ impl Streaming {
 
 /// An object of the resource with nothing in it, which a bookmark carries; its required lists are there for clients
 /// that read it as its type.
-fn empty_object(resource: &Resource, metadata: Value) -> Value {
+fn empty_object(resource: &Resource, metadata: &Value) -> Value {
     let mut object = json!({"kind": resource.kind, "apiVersion": resource.api_version(), "metadata": metadata});
     match resource.plural {
         "pods" => {

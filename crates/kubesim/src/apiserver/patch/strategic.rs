@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::{schema::patch_merge_key, status::StatusError};
+use crate::{
+    schema::{PatchStrategy, patch_strategy},
+    status::StatusError,
+};
 
 const DIRECTIVE: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";
@@ -15,7 +18,7 @@ pub(super) fn merge(object: &mut Value, patch: &Value) -> Result<(), StatusError
     merge_fields(object, patch, &mut Vec::new())
 }
 
-fn merge_fields<'a>(target: &mut Value, patch: &'a Map<String, Value>, path: &mut Vec<&'a str>) -> Result<(), StatusError> {
+fn merge_fields<'a>(target: &mut Value, patch: &'a Map<String, Value>, place: &mut Vec<&'a str>) -> Result<(), StatusError> {
     match patch.get(DIRECTIVE).and_then(Value::as_str) {
         Some("replace") => {
             let rest = patch.iter().filter(|(key, _)| *key != DIRECTIVE);
@@ -46,10 +49,10 @@ fn merge_fields<'a>(target: &mut Value, patch: &'a Map<String, Value>, path: &mu
             }
             continue;
         }
-        path.push(key);
+        place.push(key);
         let order = patch.get(&format!("{SET_ORDER}{key}"));
-        merge_field(fields, key, value, order, path)?;
-        path.pop();
+        merge_field(fields, key, value, order, place)?;
+        place.pop();
     }
     Ok(())
 }
@@ -59,7 +62,7 @@ fn merge_field<'a>(
     key: &'a str,
     value: &'a Value,
     order: Option<&'a Value>,
-    path: &mut Vec<&'a str>,
+    place: &mut Vec<&'a str>,
 ) -> Result<(), StatusError> {
     match value {
         Value::Null => {
@@ -69,18 +72,17 @@ fn merge_field<'a>(
             if patch.get(DIRECTIVE).and_then(Value::as_str) == Some("delete") {
                 fields.remove(key);
             } else {
-                merge_fields(fields.entry(key).or_insert(Value::Null), patch, path)?;
+                merge_fields(fields.entry(key).or_insert(Value::Null), patch, place)?;
             }
         }
-        Value::Array(items) => match patch_merge_key(path) {
-            Some(merge_key) => {
-                let target = fields.entry(key).or_insert_with(|| Value::Array(Vec::new()));
-                merge_list(target, items, merge_key, order, path)?;
+        Value::Array(items) => {
+            let target = fields.entry(key).or_insert_with(|| Value::Array(Vec::new()));
+            match patch_strategy(place) {
+                PatchStrategy::Replace => *target = value.clone(),
+                PatchStrategy::MergeValues => add_values(target, items),
+                PatchStrategy::MergeBy(merge_key) => merge_list(target, items, merge_key, order, place)?,
             }
-            None => {
-                fields.insert(key.to_owned(), value.clone());
-            }
-        },
+        }
         scalar => {
             fields.insert(key.to_owned(), scalar.clone());
         }
@@ -88,25 +90,30 @@ fn merge_field<'a>(
     Ok(())
 }
 
+/// Adds the values that a list has not.
+fn add_values(target: &mut Value, values: &[Value]) {
+    if !target.is_array() {
+        *target = Value::Array(Vec::new());
+    }
+    let Value::Array(items) = target else { return };
+    for value in values {
+        if !items.contains(value) {
+            items.push(value.clone());
+        }
+    }
+}
+
 fn merge_list<'a>(
     target: &mut Value,
     patch: &'a [Value],
-    merge_key: Option<&str>,
+    merge_key: &str,
     order: Option<&'a Value>,
-    path: &mut Vec<&'a str>,
+    place: &mut Vec<&'a str>,
 ) -> Result<(), StatusError> {
     if !target.is_array() {
         *target = Value::Array(Vec::new());
     }
     let Value::Array(items) = target else { return Ok(()) };
-    let Some(merge_key) = merge_key else {
-        for item in patch {
-            if !items.contains(item) {
-                items.push(item.clone());
-            }
-        }
-        return Ok(());
-    };
     let directive = |item: &Value| item.get(DIRECTIVE).and_then(Value::as_str).map(str::to_owned);
     if patch.iter().any(|item| directive(item).as_deref() == Some("replace")) {
         *items = patch.iter().filter(|item| directive(item).is_none()).cloned().collect();
@@ -114,19 +121,19 @@ fn merge_list<'a>(
     }
     for item in patch {
         let Value::Object(fields) = item else {
-            return Err(StatusError::bad_request(format!("invalid patch: the elements of {} must be objects", path.join("."))));
+            return Err(StatusError::bad_request(format!("invalid patch: the elements of {} must be objects", place.join("."))));
         };
         let Some(identity) = fields.get(merge_key) else {
             let message = format!("map: {item} does not contain declared merge key: {merge_key}");
             return Err(StatusError::bad_request(message));
         };
-        let place = items.iter().position(|existing| existing.get(merge_key) == Some(identity));
-        match (place, directive(item).as_deref()) {
+        let found = items.iter().position(|existing| existing.get(merge_key) == Some(identity));
+        match (found, directive(item).as_deref()) {
             (_, Some("delete")) => items.retain(|existing| existing.get(merge_key) != Some(identity)),
-            (Some(place), _) => merge_fields(&mut items[place], fields, path)?,
+            (Some(found), _) => merge_fields(&mut items[found], fields, place)?,
             (None, _) => {
                 let mut new = Value::Object(Map::new());
-                merge_fields(&mut new, fields, path)?;
+                merge_fields(&mut new, fields, place)?;
                 items.push(new);
             }
         }

@@ -297,7 +297,7 @@ async fn discovery_finds_everything_that_is_served() {
     for aggregated in [false, true] {
         let discovery = kube::discovery::Discovery::new(client.clone());
         let discovery = if aggregated { discovery.run_aggregated().await } else { discovery.run().await }.unwrap();
-        let kinds = discovery.groups().flat_map(|group| group.recommended_resources()).count();
+        let kinds = discovery.groups().flat_map(kube::discovery::ApiGroup::recommended_resources).count();
         assert_eq!(kinds, crate::resource::RESOURCES.len(), "aggregated: {aggregated}");
     }
 }
