@@ -40,9 +40,9 @@ impl Object {
         Self { value, revision, typed: OnceLock::new() }
     }
 
-    /// What a dry run would have stored: no version of its own.
-    pub(crate) fn unstored(value: Value) -> Self {
-        Self { value, revision: 0, typed: OnceLock::new() }
+    /// What a dry run would have stored: a new object has no version yet, a changed one the one that it had.
+    pub(crate) fn unstored(value: Value, revision: u64) -> Self {
+        if revision == 0 { Self { value, revision, typed: OnceLock::new() } } else { Self::new(value, revision) }
     }
 
     /// The whole object as JSON.

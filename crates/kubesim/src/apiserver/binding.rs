@@ -1,4 +1,4 @@
-//! The Pod's subresources `binding` and `eviction` (pkg/registry/core/pod/storage).
+//! The Pod's subresource `binding` (pkg/registry/core/pod/storage/storage.go).
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Binding;
 use serde_json::{Value, json};
 
 use super::{
-    ApiServer, DeleteOptions, Writer,
+    ApiServer, Writer,
     metadata::{fields, is_deleting, text},
 };
 use crate::{
@@ -42,14 +42,6 @@ impl ApiServer {
             set_condition(&mut pod, "PodScheduled", "True", &json!(self.clock().time()));
             Ok(pod)
         })
-    }
-
-    /// Deletes a Pod, unless a disruption budget forbids it.
-    ///
-    /// # Errors
-    /// If the Pod does not exist, or a budget forbids it.
-    pub(crate) fn evict(&self, key: &Key, options: &DeleteOptions, writer: &Writer<'_>) -> Result<(), StatusError> {
-        self.delete(&PODS, key, options, writer).map(drop)
     }
 }
 

@@ -66,7 +66,7 @@ impl ApiServer {
         }
         match self.store().get(resource, key) {
             Some(_) => Err(Mismatch::Exists),
-            None => Ok(Arc::new(Object::unstored(value))),
+            None => Ok(Arc::new(Object::unstored(value, 0))),
         }
     }
 

@@ -12,10 +12,13 @@ use super::{
 use crate::{
     clock::floor_to_seconds,
     object::{Key, Object},
-    resource::Resource,
+    resource::{NAMESPACES, Resource},
     status::StatusError,
     store::Mismatch,
 };
+
+/// The namespaces that cannot be deleted (plugin/pkg/admission/namespace/lifecycle).
+const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
 
 /// How an object is to be deleted.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +67,9 @@ impl ApiServer {
         loop {
             let current = self.get(resource, key)?;
             check_preconditions(resource, &current, options)?;
+            if resource == &NAMESPACES && IMMORTAL.contains(&current.name()) {
+                return Err(StatusError::forbidden(resource, current.name(), "this namespace may not be deleted"));
+            }
             match self.try_delete(resource, key, &current, options, writer) {
                 Err(Mismatch::Missing) => return Err(StatusError::not_found(resource, &key.name)),
                 Err(_) => {}
@@ -87,6 +93,9 @@ impl ApiServer {
                 return Ok((Arc::clone(current), false));
             }
             let marked = self.write(resource, key, current, value, writer)?;
+            if writer.dry_run {
+                return Ok((marked, false));
+            }
             let waits =
                 !finalizers(marked.value()).is_empty() || number(marked.value(), "/metadata/deletionGracePeriodSeconds") != Some(0);
             if waits {
@@ -148,7 +157,7 @@ impl ApiServer {
         writer: &Writer<'_>,
     ) -> Result<Arc<Object>, Mismatch> {
         if writer.dry_run {
-            return Ok(Arc::new(Object::unstored(value)));
+            return Ok(Arc::new(Object::unstored(value, current.revision())));
         }
         if super::metadata::same(current.value(), &value) {
             return Ok(Arc::clone(current));
@@ -166,7 +175,7 @@ impl ApiServer {
         writer: &Writer<'_>,
     ) -> Result<Arc<Object>, Mismatch> {
         if writer.dry_run {
-            return Ok(Arc::new(Object::unstored(last)));
+            return Ok(Arc::new(Object::unstored(last, current.revision())));
         }
         self.store().delete(resource, key, current.revision(), last)
     }

@@ -10,6 +10,7 @@ mod create;
 mod defaults;
 mod delete;
 mod events;
+mod eviction;
 mod http;
 mod managed;
 mod metadata;

@@ -93,7 +93,7 @@ impl ApiServer {
                 return Ok(current);
             }
             if writer.dry_run {
-                return Ok(Arc::new(Object::unstored(new)));
+                return Ok(Arc::new(Object::unstored(new, current.revision())));
             }
             match self.store().update(resource, key, current.revision(), new) {
                 Err(Mismatch::Revision(_)) => {}

@@ -145,8 +145,9 @@ impl ApiServer {
             return Err(StatusError::method_not_allowed());
         }
         let selection = request.query.selection(resource, namespace)?;
-        let options = delete_options(request)?;
-        let writer: Writer<'_> = request.writer()?;
+        let (options, dry_run) = delete_options(request)?;
+        let writer = request.writer()?;
+        let writer = Writer { dry_run: writer.dry_run || dry_run, ..writer };
         let (objects, revision) = self.store().list(resource, &selection);
         let mut items = Vec::new();
         for object in objects {

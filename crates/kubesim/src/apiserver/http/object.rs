@@ -117,8 +117,10 @@ impl ApiServer {
     }
 
     fn deleted(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
-        let options = delete_options(request)?;
-        let (object, gone) = self.delete(at.resource, &at.key(), &options, &request.writer()?)?;
+        let (options, dry_run) = delete_options(request)?;
+        let writer = request.writer()?;
+        let writer = Writer { dry_run: writer.dry_run || dry_run, ..writer };
+        let (object, gone) = self.delete(at.resource, &at.key(), &options, &writer)?;
         if at.resource == &PODS || !gone || at.resource.plural == "serviceaccounts" {
             return Ok(self.show(at.resource, StatusCode::OK, &object, request));
         }
@@ -150,7 +152,9 @@ impl ApiServer {
             "eviction" => {
                 let value = body::document("Eviction", request.content_type(), &request.body)?;
                 let options = read_delete_options(&value["deleteOptions"])?;
-                self.evict(&at.key(), &options, &request.writer()?)?;
+                let writer = request.writer()?;
+                let writer = Writer { dry_run: writer.dry_run || is_dry(&value["deleteOptions"]), ..writer };
+                self.evict(&at.key(), &options, &writer)?;
                 Ok(document_response(StatusCode::CREATED, &success(), false))
             }
             _ => {
@@ -255,8 +259,8 @@ fn conflict_error(conflicts: &[managed::Conflict]) -> StatusError {
     StatusError::new(409, "Conflict", message).with_causes(causes.collect())
 }
 
-/// How to delete, from the body or the parameters.
-pub(super) fn delete_options(request: &Incoming) -> Result<DeleteOptions, StatusError> {
+/// How to delete, from the body or the parameters, and whether to do so only as if.
+pub(super) fn delete_options(request: &Incoming) -> Result<(DeleteOptions, bool), StatusError> {
     let value =
         if request.body.is_empty() { json!({}) } else { body::document("DeleteOptions", request.content_type(), &request.body)? };
     let mut options = read_delete_options(&value)?;
@@ -267,7 +271,12 @@ pub(super) fn delete_options(request: &Incoming) -> Result<DeleteOptions, Status
     if !policy.is_empty() {
         options.propagation = Some(propagation(policy)?);
     }
-    Ok(options)
+    Ok((options, is_dry(&value)))
+}
+
+/// Whether the options in a body ask for a dry run.
+fn is_dry(options: &Value) -> bool {
+    options["dryRun"].as_array().is_some_and(|stages| stages.iter().any(|stage| stage == "All"))
 }
 
 fn read_delete_options(value: &Value) -> Result<DeleteOptions, StatusError> {

@@ -256,6 +256,39 @@ async fn scale_eviction_and_binding() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_disruption_budget_allows_as_many_evictions_as_it_says() {
+    let cluster = cluster();
+    let client = cluster.client();
+    let (pods, _) = pod_on_a_fake_node(&cluster).await;
+    let ready = json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+    pods.patch_status("a", &PatchParams::default(), &Patch::Merge(ready)).await.unwrap();
+    let budget = json!({"metadata": {"name": "b"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "a"}}}});
+    raw(&client, "POST", "/apis/policy/v1/namespaces/default/poddisruptionbudgets", "*/*", budget).await;
+    let set = |allowed: i32| json!({"status": {"observedGeneration": 1, "disruptionsAllowed": allowed, "desiredHealthy": 1, "currentHealthy": 1}});
+    let path = "/apis/policy/v1/namespaces/default/poddisruptionbudgets/b/status";
+    raw(&client, "PATCH", path, "*/*", set(0)).await;
+    let error = status(pods.evict("a", &kube::api::EvictParams::default()).await.unwrap_err());
+    let expected = "Cannot evict pod as it would violate the pod's disruption budget.";
+    assert_eq!((error.code, error.message.as_str()), (429, expected));
+    raw(&client, "PATCH", path, "*/*", set(1)).await;
+    pods.evict("a", &kube::api::EvictParams::default()).await.unwrap();
+    let budget = raw(&client, "GET", path, "*/*", Value::Null).await;
+    assert_eq!(budget["status"]["disruptionsAllowed"], 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_in_the_body_of_a_deletion_deletes_nothing() {
+    let cluster = cluster();
+    let client = cluster.client();
+    let options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "dryRun": ["All"]});
+    raw(&client, "DELETE", "/api/v1/namespaces/default/services/kubernetes", "*/*", options.clone()).await;
+    let services: Api<Service> = Api::default_namespaced(client.clone());
+    assert!(services.get("kubernetes").await.is_ok());
+    let namespaces: Api<Namespace> = Api::all(client);
+    assert_eq!(status(namespaces.delete("default", &DeleteParams::default()).await.unwrap_err()).code, 403);
+}
+
+#[tokio::test(start_paused = true)]
 async fn finalizers_hold_an_object_until_they_are_gone() {
     let cluster = cluster();
     let maps: Api<ConfigMap> = Api::default_namespaced(cluster.client());
