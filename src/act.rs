@@ -110,7 +110,7 @@ impl Actor {
                 .patiently(
                     &mut || {
                         if first {
-                            sending()
+                            sending();
                         }
                     },
                     async || request(self, object).await,

@@ -1,7 +1,7 @@
 //! Whether this machine can run scenarios on kind.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access, statvfs};
 
@@ -10,6 +10,7 @@ use crate::cluster::kind::docker::{Docker, Engine};
 use crate::cluster::kind::preflight;
 use crate::cluster::state::StateDir;
 use crate::cluster::{Programs, ProvisionError};
+use crate::images::{self, StandIns};
 
 const GIB: u64 = 1 << 30;
 
@@ -58,6 +59,8 @@ pub struct DoctorOptions {
     pub state: StateDir,
     /// The node image that runs will ask for; kind's default if none.
     pub node_image: Option<String>,
+    /// The stand-in server that runs will use; the one that the program carries if none.
+    pub standin: Option<PathBuf>,
 }
 
 impl State {
@@ -106,6 +109,7 @@ pub async fn examine(options: &DoctorOptions) -> Vec<Check> {
         Ok(version) => Check::new("kind", State::Good, version.to_string()),
         Err(error) => Check::failed("kind", State::Bad, error),
     });
+    checks.push(stand_ins(options.standin.as_deref()));
     checks.push(kubectl(&options.programs));
     checks.push(disk(engine.as_ref().map_or(Path::new("/"), |engine| Path::new(&engine.docker_root_dir))));
     checks.extend(inotify());
@@ -164,6 +168,17 @@ async fn node_image(docker: &Docker<'_>, image: Option<&str>) -> Check {
         Ok(false) => Check::new(NAME, State::Warning, format!("{image} is not on this machine: the first run pulls it"))
             .hint(format!("pull it now: docker pull {image}")),
         Err(error) => Check::failed(NAME, State::Bad, error),
+    }
+}
+
+fn stand_ins(standin: Option<&Path>) -> Check {
+    const NAME: &str = "stand-ins";
+    let workloads = images::builtin();
+    let all = workloads.iter().map(|(image, _)| image.to_owned()).collect();
+    match StandIns::new(&all, &workloads, standin) {
+        Ok(stand_ins) => Check::new(NAME, State::Good, format!("for {} images", stand_ins.images().count())),
+        // Without them the real images are pulled.
+        Err(error) => Check::new(NAME, State::Warning, error.to_string()),
     }
 }
 

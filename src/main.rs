@@ -1,2 +1,9 @@
-//! The `labproof` program.
-fn main() {}
+//! The `labproof` program; everything that it does is in the library.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -12,7 +12,7 @@ use crate::cluster::Needs;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{self, ManifestObject};
 use crate::scenario::describe::duration;
-use crate::scenario::{Action, Claim, Expectation, ObjectRef, Scenario, Step, Subject, manifest_root};
+use crate::scenario::{Action, Claim, Expectation, ObjectRef, Scenario, Step, Subject, manifest_root, nearest};
 
 /// Everything that a run will do.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -70,6 +70,7 @@ impl Plan {
         for scenario in scenarios {
             let root = manifest_root(&scenario.file);
             let steps: Vec<_> = scenario.steps.iter().map(|step| manifests.step(&root, step)).collect();
+            plan.warnings.extend(mistyped_names(&scenario, &steps));
             let planned = PlannedScenario {
                 watched: watched(&scenario),
                 images: steps.iter().flat_map(|step| &step.objects).chain(changes(&scenario)).flat_map(images).collect(),
@@ -84,7 +85,7 @@ impl Plan {
         if !manifests.errors.is_empty() {
             return Err(manifests.errors);
         }
-        plan.warnings = manifests.pulled(is_played);
+        plan.warnings.extend(manifests.pulled(is_played));
         Ok(plan)
     }
 
@@ -136,6 +137,33 @@ impl Manifests {
             })
             .collect()
     }
+}
+
+/// Objects that no manifest makes but for whose name one makes another.
+fn mistyped_names(scenario: &Scenario, steps: &[PlannedStep]) -> Vec<Diagnostic> {
+    let made: BTreeSet<_> = steps.iter().flat_map(|step| &step.references).collect();
+    let of_actions = scenario.steps.iter().filter_map(|step| match &step.action {
+        Action::Delete(object) | Action::Scale { object, .. } => Some((object, step.location)),
+        Action::Patch(patch) => Some((&patch.object, step.location)),
+        Action::Set(set) => Some((&set.object, step.location)),
+        Action::Request(request) => Some((&request.to, step.location)),
+        _ => None,
+    });
+    let of_expectations =
+        scenario.steps.iter().flat_map(|step| &step.expect).filter_map(|expectation| match &expectation.subject {
+            Subject::Object(object) => Some((object, expectation.location)),
+            _ => None,
+        });
+    let unmade = of_actions.chain(of_expectations).filter(|(object, _)| !made.contains(object));
+    unmade
+        .filter_map(|(object, location)| {
+            let same_kind = made.iter().filter(|o| o.kind == object.kind && o.api_version == object.api_version);
+            let meant = nearest(&object.name, same_kind.map(|o| o.name.as_str()))?;
+            let message = format!("no manifest of this scenario makes {object}");
+            let help = format!("did you mean `{meant}`?");
+            Some(Diagnostic::at(&scenario.file, location, message, Some(&help)).into_warning())
+        })
+        .collect()
 }
 
 /// What actions write into objects.

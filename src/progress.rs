@@ -1,7 +1,5 @@
 //! The one thing that the runner tells whoever shows its progress.
 
-use std::time::Duration;
-
 use crate::timeline::Entry;
 use crate::verdict::Verdict;
 
@@ -54,9 +52,9 @@ pub enum Progress {
         scenario: usize,
         /// Its report.
         report: Box<crate::report::ScenarioReport>,
-        /// How long it took.
-        duration: Duration,
     },
+    /// What is known so far, each time that it has grown and before anything that may fail.
+    Checkpoint(Box<crate::report::Report>),
     /// A signal came; what was begun is being torn down.
     Interrupted,
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::timeline::seconds;
 
 /// The lattice of conformance testing (ETSI ES 201 873-1): the worst of many is their maximum.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// As expected.
@@ -22,7 +23,7 @@ pub enum Outcome {
 }
 
 /// In which way an expectation failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Deviation {
     /// Never seen.
@@ -40,7 +41,7 @@ pub enum Deviation {
 }
 
 /// What the judge says of one expectation. Times are counted from the step's action.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// Passed or not.
     pub outcome: Outcome,
@@ -48,6 +49,7 @@ pub struct Verdict {
     pub deviation: Option<Deviation>,
     /// When it was decided, in seconds since the step's action.
     #[serde(with = "seconds")]
+    #[schemars(with = "f64")]
     pub decided: Duration,
     /// One sentence: what decided it.
     pub message: String,

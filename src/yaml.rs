@@ -12,6 +12,8 @@ use serde_json::{Map, Number, Value};
 pub(crate) const MOST_BYTES: usize = 1 << 20;
 /// The deepest nesting of lists and mappings.
 const MOST_DEEP: usize = 64;
+/// After so many errors nothing more is read.
+const MOST_ERRORS: usize = 100;
 /// The most nodes of a file, aliases unfolded.
 const MOST_NODES: usize = 200_000;
 
@@ -77,7 +79,7 @@ pub(crate) fn documents(text: &str) -> (Vec<Node>, Vec<YamlError>) {
                 false
             }
         };
-        if !proceed {
+        if !proceed || builder.errors.len() >= MOST_ERRORS {
             break;
         }
     }
@@ -217,7 +219,7 @@ impl Builder<'_> {
     fn afford(&mut self, nodes: usize, span: &Range<usize>) -> bool {
         self.nodes += nodes;
         if self.nodes > MOST_NODES {
-            self.fail(span.clone(), format!("the file unfolds to more than {MOST_NODES} values"), Some("use fewer aliases"));
+            self.fail(span.clone(), format!("the file has more than {MOST_NODES} values, its aliases unfolded"), None);
         }
         self.nodes <= MOST_NODES
     }

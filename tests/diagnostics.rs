@@ -1,5 +1,7 @@
 //! What is said of scenario files that are wrong: each file in `tests/diagnostics` has its text in `tests/snapshots`.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+
 use std::path::{Path, PathBuf};
 
 use labproof::diagnostic::render;

@@ -15,12 +15,14 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 const STDERR_LIMIT: usize = 256 * 1024;
 
 /// Where the programs that a provider calls are looked for, and what they are given.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Programs {
     /// A list of directories, written as in `PATH`; children get it as their `PATH`.
     pub search_path: OsString,
     /// Further variables of the children's environment; the rest is inherited.
     pub environment: BTreeMap<OsString, OsString>,
+    /// How long they may take to answer a question, such as `docker info`.
+    pub answer_limit: Duration,
 }
 
 /// A program that could not be run, or failed.
@@ -85,7 +87,17 @@ fn indented(lines: &[&str]) -> String {
 impl Programs {
     /// Programs found by the `PATH` of this process.
     pub fn from_path() -> Self {
-        Self { search_path: std::env::var_os("PATH").unwrap_or_default(), environment: BTreeMap::new() }
+        Self::from_search_path(std::env::var_os("PATH").unwrap_or_default())
+    }
+
+    /// Programs found in these directories, written as in `PATH`.
+    pub fn from_search_path(search_path: impl Into<OsString>) -> Self {
+        Self { search_path: search_path.into(), environment: BTreeMap::new(), answer_limit: Duration::from_secs(20) }
+    }
+
+    /// Asks a program a question, which it must answer soon.
+    pub(crate) async fn ask<S: AsRef<OsStr>>(&self, program: &str, args: &[S]) -> Result<String, CommandError> {
+        self.run(program, args, self.answer_limit).await
     }
 
     /// The program's file.

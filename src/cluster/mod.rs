@@ -34,6 +34,7 @@ pub struct Needs {
 }
 
 /// A running cluster.
+#[derive(Clone)]
 pub struct Cluster {
     /// Talks to its API server.
     pub client: kube::Client,
@@ -71,6 +72,11 @@ impl ProvisionError {
     /// An error and what to do.
     pub(crate) fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { problem: problem.into(), hint: Some(hint.into()) }
+    }
+
+    /// The problem, and what to do in a line of its own.
+    pub(crate) fn with_hint(&self) -> String {
+        self.hint.as_ref().map_or_else(|| self.problem.clone(), |hint| format!("{}\nhint: {hint}", self.problem))
     }
 }
 

@@ -1,7 +1,6 @@
 //! What labproof remembers of the things it makes, so that what a killed run left behind can be found: a directory for each
 //! cluster, written before the cluster is made, with a lock that is held as long as the run lives.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -53,8 +52,8 @@ pub struct KindRecord {
     pub wish: KindWish,
     /// How far it has come.
     pub stage: Stage,
-    /// The images that were side-loaded, with the SHA-256 of their archives.
-    pub loaded: BTreeMap<String, String>,
+    /// The SHA-256 of the archive of stand-in images that was loaded last.
+    pub loaded: Option<String>,
 }
 
 /// How a kind cluster was asked for. A kept cluster is used again for an equal wish only.
@@ -239,6 +238,14 @@ fn read_record(path: &Path) -> Result<Option<Record>, StateError> {
     match record.version {
         RECORD_VERSION => Ok(Some(record)),
         other => Err(unreadable(format!("its version is {other}, this labproof knows {RECORD_VERSION}"))),
+    }
+}
+
+/// Closing the file is not enough: a child that is being started at this moment has it open, too.
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // It is unlocked at the end of this process at the latest.
+        let _ = self.lock.unlock();
     }
 }
 

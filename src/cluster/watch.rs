@@ -9,6 +9,8 @@ use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
+use crate::errors::chain;
+
 /// The wait after an answer that may be better next time.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -92,20 +94,132 @@ pub(crate) fn is_final(error: &kube::Error) -> bool {
     }
 }
 
-/// A short text for people: kube's errors repeat their source.
+/// What the API server answered, without the fields of its answer; other errors with their causes.
 pub(crate) fn words(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if !status.message.is_empty() => format!("{} ({})", status.message, status.code),
         kube::Error::Api(status) => format!("{} ({})", status.reason, status.code),
-        kube::Error::Service(source) => deepest(source.as_ref()),
-        other => other.to_string(),
+        other => chain(other),
     }
 }
 
-fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut deepest = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use http::{Request, Response};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::Client;
+    use kube::client::Body;
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What an API server does with a request.
+    enum Answer {
+        List(&'static [&'static str]),
+        /// Events, and then the end of the stream.
+        Watch(Vec<Value>),
+        Status(u16),
+        DroppedConnection,
     }
-    if deepest.to_string() == error.to_string() { error.to_string() } else { format!("{error}: {deepest}") }
+
+    fn object(name: &str) -> Value {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "resourceVersion": "1"}})
+    }
+
+    fn event(kind: &str, name: &str) -> Value {
+        json!({"type": kind, "object": object(name)})
+    }
+
+    fn status(code: u16) -> Value {
+        json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": "Because", "message": format!("answer {code}")})
+    }
+
+    fn respond(answer: Answer) -> Result<Response<Body>, std::io::Error> {
+        let (code, body) = match answer {
+            Answer::List(names) => {
+                let items: Vec<Value> = names.iter().map(|name| object(name)).collect();
+                let list =
+                    json!({"apiVersion": "v1", "kind": "ConfigMapList", "metadata": {"resourceVersion": "1"}, "items": items});
+                (200, list.to_string())
+            }
+            Answer::Watch(events) => (200, events.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")),
+            Answer::Status(code) => (code, status(code).to_string()),
+            Answer::DroppedConnection => return Err(std::io::ErrorKind::ConnectionReset.into()),
+        };
+        Ok(Response::builder().status(code).body(Body::from(body.into_bytes())).expect("the parts are valid"))
+    }
+
+    /// An API server that gives these answers, one after the other; it is asked whether each was asked for what it answers.
+    fn server(answers: Vec<Answer>) -> Client {
+        let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let answer = answers.lock().expect("no test panics with it").pop_front().expect("no further request is made");
+            let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+            match answer {
+                Answer::List(_) => assert!(!watch, "a list is asked for"),
+                Answer::Watch(_) => assert!(watch, "a watch is asked for"),
+                Answer::Status(_) | Answer::DroppedConnection => {}
+            }
+            std::future::ready(respond(answer))
+        });
+        Client::new(service, "default")
+    }
+
+    async fn until_there(name: &str, answers: Vec<Answer>) -> Result<Vec<String>, kube::Error> {
+        let api = Api::<ConfigMap>::namespaced(server(answers), "default");
+        until(api, None, |objects| objects.contains_key(name).then(|| objects.keys().cloned().collect())).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_there_needs_no_watch() {
+        assert_eq!(until_there("a", vec![Answer::List(&["a"])]).await.unwrap(), ["a"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn changes_are_applied_in_order() {
+        let changes = vec![event("DELETED", "a"), event("ADDED", "b"), event("MODIFIED", "b"), event("ADDED", "c")];
+        assert_eq!(until_there("c", vec![Answer::List(&["a"]), Answer::Watch(changes)]).await.unwrap(), ["b", "c"]);
+    }
+
+    #[rstest]
+    #[case::throttled(vec![Answer::Status(429)])]
+    #[case::internal_error(vec![Answer::Status(500), Answer::Status(503)])]
+    #[case::dropped(vec![Answer::DroppedConnection, Answer::DroppedConnection])]
+    #[case::dropped_watch(vec![Answer::List(&[]), Answer::DroppedConnection])]
+    #[case::ended_watch(vec![Answer::List(&["x"]), Answer::Watch(vec![])])]
+    #[case::too_old(vec![Answer::List(&["x"]), Answer::Watch(vec![json!({"type": "ERROR", "object": status(410)})])])]
+    #[tokio::test(start_paused = true)]
+    async fn a_bad_moment_of_the_server_is_waited_out(#[case] mut answers: Vec<Answer>) {
+        answers.push(Answer::List(&["a"]));
+        assert_eq!(until_there("a", answers).await.unwrap(), ["a"], "and what was seen before is forgotten");
+    }
+
+    #[rstest]
+    #[case(401)]
+    #[case(403)]
+    #[case(404)]
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_an_answer(#[case] code: u16) {
+        let error = until_there("a", vec![Answer::Status(code)]).await.unwrap_err();
+        assert_eq!(words(&error), format!("answer {code} ({code})"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_is_sent_again_until_the_limit() {
+        let get = async |answers, limit| {
+            let api = Api::<ConfigMap>::namespaced(server(answers), "default");
+            persist(limit, async || api.list(&ListParams::default()).await).await
+        };
+        let again = get(vec![Answer::Status(429), Answer::DroppedConnection, Answer::List(&["a"])], Duration::from_secs(5)).await;
+        assert_eq!(again.unwrap().items.len(), 1);
+        let refused = get(vec![Answer::Status(403)], Duration::from_secs(5)).await;
+        assert_eq!(words(&refused.unwrap_err()), "answer 403 (403)");
+        // At 0, 200 and 400 ms.
+        let given_up = get(vec![Answer::Status(500), Answer::Status(500), Answer::Status(500)], Duration::from_millis(399)).await;
+        assert_eq!(words(&given_up.unwrap_err()), "answer 500 (500)");
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::claim::{fail, pass};
 use crate::scenario::{Action, ValueMatch};
 use crate::timeline::ActionResult;
-use crate::verdict::{Deviation, Verdict};
+use crate::verdict::{Deviation, Outcome, Verdict};
 
 /// The verdict on the answer to an action that says what must be answered; none for other actions and for those that failed.
 pub fn judge_action(action: &Action, result: &ActionResult, decided: Duration, entry: usize) -> Option<Verdict> {
@@ -38,4 +38,13 @@ fn matches(wanted: Option<&ValueMatch>, text: &str) -> bool {
 
 fn answer(code: &str, what: &str, wanted: Option<&ValueMatch>) -> String {
     wanted.map_or_else(|| code.to_owned(), |wanted| format!("{code}, {what} `{wanted}`"))
+}
+
+/// What remains of a verdict if it is not known when the action was carried out, and so from when its times count: nothing.
+pub fn unsettled(verdict: &Verdict, reason: &str) -> Verdict {
+    let message = format!(
+        "it is not known when the action was carried out, because the answer to it was lost ({reason}); {}",
+        verdict.message
+    );
+    Verdict { outcome: Outcome::Inconclusive, deviation: None, message, ..verdict.clone() }
 }

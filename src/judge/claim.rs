@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::judge::view::View;
-use crate::scenario::Row;
+use crate::scenario::{Row, TimedRow};
 use crate::verdict::{Deviation, Outcome, Verdict};
 
 /// A moment at which a subject may have changed. Times are counted from the step's action.
@@ -17,6 +17,12 @@ pub(super) struct Moment {
     pub(super) entry: usize,
 }
 
+impl Moment {
+    pub(super) fn is_sure(self) -> bool {
+        self.after == self.seen
+    }
+}
+
 /// A stretch of time of which changes may be missing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gap {
@@ -24,22 +30,34 @@ pub(super) struct Gap {
     pub(super) to: Duration,
 }
 
-/// Judges one claim about one subject. The caller sees to the order of time, and calls nothing more once there is a verdict.
+/// Judges one claim about one subject. The caller sees to the order of time, calls `advance` at every `due` before anything that
+/// comes at or after it, and calls nothing more once there is a verdict.
 pub(super) trait ClaimJudge {
     /// The subject looks like this now.
     fn observe(&mut self, moment: Moment, view: &View<'_>) -> Option<Verdict>;
 
-    /// Nothing has happened to the subject up to and including this time.
+    /// Nothing has happened to the subject up to this time. If it is due and gives no verdict, a row has stayed as long as it had
+    /// to, and the judge wants to see what the subject looks like now.
     fn advance(&mut self, now: Duration) -> Option<Verdict>;
 
-    /// The time at which `advance` decides if nothing happens until then.
+    /// The time at which `advance` decides something if nothing happens until then.
     fn due(&self) -> Option<Duration>;
 
     /// Changes may be missing.
     fn gap(&mut self, gap: Gap) -> Option<Verdict>;
 
-    /// The rows that may still come, the next one first.
-    fn pending(&self) -> Vec<&Row>;
+    /// The rows that the object of this uid must still become like, the next one first.
+    fn pending(&self, uid: &str) -> Vec<&Row>;
+
+    /// Whether it has no time of its own: it lasts as long as the step.
+    fn is_open_ended(&self) -> bool {
+        false
+    }
+
+    /// The step needs no more time; only an open-ended claim has a verdict then.
+    fn step_over(&self, _now: Duration) -> Option<Verdict> {
+        None
+    }
 }
 
 /// How long the judge looks on after a deadline, so as to tell what comes late from what never comes: a quarter of the time
@@ -51,6 +69,17 @@ pub(super) fn late_look(allowed: Duration) -> Duration {
 /// A time as reports print it: `t+25.3s`.
 pub(crate) fn at(time: Duration) -> String {
     format!("t+{:.1}s", time.as_secs_f64())
+}
+
+/// When something was seen, in words; what was there at the step's very beginning was there before.
+pub(super) fn seen_at(time: Duration) -> String {
+    if time.is_zero() { "was there already when the action was sent".to_owned() } else { format!("was seen at {}", at(time)) }
+}
+
+/// A row and when it is due, in words; an event has no row of its own.
+pub(super) fn wanted(timed: &TimedRow) -> String {
+    let event = if timed.row.to_string().is_empty() { "the event, " } else { "" };
+    format!("{event}{timed}")
 }
 
 pub(super) fn pass(decided: Duration, message: String, evidence: Vec<usize>) -> Verdict {

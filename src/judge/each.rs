@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::claim::{ClaimJudge, Gap, Moment, fail, late_look, pass};
+use super::claim::{ClaimJudge, Gap, Moment, at, fail, inconclusive, late_look, pass};
 use super::sequence::Sequence;
 use super::view::View;
+use super::world::picks;
 use crate::scenario::{Between, Row, Selection, TimedRow};
-use crate::timeline::Change;
 use crate::verdict::{Deviation, Outcome, Verdict};
 
 /// A sequence for each object of a selection.
@@ -16,7 +16,10 @@ pub(super) struct Each {
     rows: Vec<TimedRow>,
     between: Between,
     count: usize,
+    /// By uid.
     objects: BTreeMap<String, One>,
+    /// The last gap.
+    gap: Option<Gap>,
 }
 
 /// One object of the selection.
@@ -29,79 +32,99 @@ struct One {
 impl Each {
     pub(super) fn new(selection: Selection, rows: Vec<TimedRow>, between: Between) -> Self {
         let count = selection.count.as_ref().map_or(1, |count| *count.start()) as usize;
-        Self { selection, rows, between, count, objects: BTreeMap::new() }
+        Self { selection, rows, between, count, objects: BTreeMap::new(), gap: None }
     }
 
-    fn latest_of_first(&self) -> Duration {
-        self.rows.first().map_or(Duration::ZERO, |row| row.when.latest)
+    /// When it is given up that more objects come.
+    fn given_up(&self) -> Duration {
+        let latest = self.rows.first().map_or(Duration::ZERO, |row| row.when.latest);
+        latest.saturating_add(late_look(latest))
+    }
+
+    fn lacks_objects(&self) -> bool {
+        self.objects.len() < self.count
+    }
+
+    fn decided(&self) -> impl Iterator<Item = (&One, &Verdict)> {
+        self.objects.values().filter_map(|one| Some((one, one.verdict.as_ref()?)))
     }
 
     /// The verdict on all, as far as those on the single objects make one.
-    fn verdict(&self) -> Option<Verdict> {
-        let decided = || self.objects.values().filter_map(|one| Some((one, one.verdict.as_ref()?)));
-        if let Some((one, verdict)) = decided().find(|(_, verdict)| verdict.outcome != Outcome::Pass) {
+    fn verdict(&self, now: Duration) -> Option<Verdict> {
+        let wrong = self.decided().filter(|(_, verdict)| verdict.outcome != Outcome::Pass);
+        if let Some((one, verdict)) = wrong.min_by_key(|(one, verdict)| (verdict.decided, &one.name)) {
             return Some(Verdict { message: format!("{}: {}", one.name, verdict.message), ..verdict.clone() });
         }
-        if decided().count() < self.count {
+        if self.decided().count() < self.count {
             return None;
         }
-        let messages: Vec<_> = decided().map(|(one, verdict)| format!("{} {}", one.name, verdict.message)).collect();
-        let last = decided().map(|(_, verdict)| verdict.decided).max().unwrap_or_default();
-        let evidence = decided().flat_map(|(_, verdict)| verdict.evidence.clone()).collect();
-        let margin = decided().filter_map(|(_, verdict)| verdict.margin).reduce(f64::min);
-        Some(Verdict { margin, ..pass(last, messages.join("; "), evidence) })
+        let messages: Vec<_> = self.decided().map(|(one, verdict)| format!("{} {}", one.name, verdict.message)).collect();
+        let evidence = self.decided().flat_map(|(_, verdict)| verdict.evidence.clone()).collect();
+        let margin = self.decided().filter_map(|(_, verdict)| verdict.margin).reduce(f64::min);
+        Some(Verdict { margin, ..pass(now, messages.join("; "), evidence) })
+    }
+
+    fn too_few(&self, now: Duration) -> Verdict {
+        let expected = format!("{} {}s with {}", self.count, self.selection.kind.to_lowercase(), self.selection.selector);
+        let seen = format!("there were {}", self.objects.len());
+        if let Some(gap) = self.gap {
+            let silence = format!("nothing was observed between {} and {}", at(gap.from), at(gap.to));
+            return inconclusive(now, format!("{expected} were expected, {seen}, but {silence}"), Vec::new());
+        }
+        let verdict = fail(Deviation::Missing, now, format!("{expected} were expected, {seen}"), Vec::new());
+        Verdict { expected: Some(expected), nearest_miss: Some(seen), ..verdict }
     }
 }
 
 impl ClaimJudge for Each {
     fn observe(&mut self, moment: Moment, view: &View<'_>) -> Option<Verdict> {
         let View::Object(Some(object)) = view else { return None };
-        let terminating = object.object.pointer("/metadata/deletionTimestamp").is_some();
-        let is_selected = object.change != Change::Deleted
-            && self.selection.selector.matches(&object.object)
-            && self.selection.terminating.is_none_or(|wanted| wanted == terminating);
-        if is_selected && !self.objects.contains_key(&object.uid) {
-            let sequence = Sequence::new(self.rows.clone(), self.between);
+        let is_picked = picks(&self.selection, object);
+        if is_picked && !self.objects.contains_key(&object.uid) {
+            let mut sequence = Sequence::new(self.rows.clone(), self.between);
+            if let Some(gap) = self.gap.filter(|gap| gap.to == moment.seen && !moment.is_sure()) {
+                // It was found after the gap, so it may have been there, and different, in it.
+                sequence.gap(gap);
+            }
             self.objects.insert(object.uid.clone(), One { name: object.name.clone(), sequence, verdict: None });
         }
         let one = self.objects.get_mut(&object.uid).filter(|one| one.verdict.is_none())?;
-        one.verdict = one.sequence.observe(moment, &View::Object(is_selected.then_some(*object)));
-        self.verdict()
+        one.verdict = one.sequence.observe(moment, &View::Object(is_picked.then(|| object.clone())));
+        if !is_picked && one.verdict.is_none() && !one.sequence.has_begun() {
+            // It left before it began, such as a Pod of the ReplicaSet before: it is none of those meant.
+            self.objects.remove(&object.uid);
+            return None;
+        }
+        one.verdict.is_some().then(|| self.verdict(moment.seen)).flatten()
     }
 
     fn advance(&mut self, now: Duration) -> Option<Verdict> {
         for one in self.objects.values_mut().filter(|one| one.verdict.is_none()) {
-            one.verdict = one.sequence.advance(now);
+            if one.sequence.due().is_some_and(|due| now >= due) {
+                one.verdict = one.sequence.advance(now);
+            }
         }
-        if let Some(verdict) = self.verdict() {
-            return Some(verdict);
-        }
-        let latest = self.latest_of_first();
-        let due = latest + late_look(latest);
-        if now < due || self.objects.len() >= self.count {
-            return None;
-        }
-        let expected = format!("{} {}s with {}", self.count, self.selection.kind.to_lowercase(), self.selection.selector);
-        let seen = format!("there were {}", self.objects.len());
-        let verdict = fail(Deviation::Missing, due, format!("{expected} were expected, {seen}"), Vec::new());
-        Some(Verdict { expected: Some(expected), nearest_miss: Some(seen), ..verdict })
+        self.verdict(now).or_else(|| (self.lacks_objects() && now >= self.given_up()).then(|| self.too_few(now)))
     }
 
     fn due(&self) -> Option<Duration> {
-        let latest = self.latest_of_first();
-        let for_more = (self.objects.len() < self.count).then(|| latest + late_look(latest));
         let undecided = self.objects.values().filter(|one| one.verdict.is_none());
-        undecided.filter_map(|one| one.sequence.due()).chain(for_more).min()
+        undecided.filter_map(|one| one.sequence.due()).chain(self.lacks_objects().then(|| self.given_up())).min()
     }
 
     fn gap(&mut self, gap: Gap) -> Option<Verdict> {
+        self.gap = Some(gap);
         for one in self.objects.values_mut().filter(|one| one.verdict.is_none()) {
             one.verdict = one.sequence.gap(gap);
         }
-        self.verdict()
+        self.verdict(gap.to)
     }
 
-    fn pending(&self) -> Vec<&Row> {
-        self.rows.iter().map(|row| &row.row).collect()
+    fn pending(&self, uid: &str) -> Vec<&Row> {
+        match self.objects.get(uid) {
+            Some(One { verdict: Some(_), .. }) => Vec::new(),
+            Some(one) => one.sequence.pending(uid),
+            None => self.rows.iter().map(|row| &row.row).collect(),
+        }
     }
 }

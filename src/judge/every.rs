@@ -30,13 +30,20 @@ impl Every {
         Self { row, rhythm, seen: Vec::new(), margin: None }
     }
 
-    /// When the next occurrence is due: from, to.
-    fn window(&self) -> (Duration, Duration) {
+    /// When the next occurrence is due if the last one was at `last`: from, to.
+    fn window(&self, last: Option<Duration>) -> (Duration, Duration) {
         let Rhythm { period, tolerance, first_by, .. } = self.rhythm;
-        match self.seen.last() {
+        match last {
             None => (Duration::ZERO, first_by),
-            Some(last) => (last.seen + period.saturating_sub(tolerance), last.seen + period + tolerance),
+            Some(last) => {
+                (last.saturating_add(period.saturating_sub(tolerance)), last.saturating_add(period).saturating_add(tolerance))
+            }
         }
+    }
+
+    /// The latest window in which the next occurrence may be due.
+    fn next_window(&self) -> (Duration, Duration) {
+        self.window(self.seen.last().map(|moment| moment.seen))
     }
 
     fn evidence(&self, last: Option<Moment>) -> Vec<usize> {
@@ -45,15 +52,11 @@ impl Every {
 
     fn expected(&self) -> String {
         let Rhythm { period, tolerance, .. } = self.rhythm;
-        let (from, to) = self.window();
-        format!(
-            "{} every {} ± {}: the next one between {} and {}",
-            self.row,
-            duration(period),
-            duration(tolerance),
-            at(from),
-            at(to)
-        )
+        let (from, to) = self.next_window();
+        let row = self.row.to_string();
+        let space = if row.is_empty() { "" } else { " " };
+        let next = if self.seen.is_empty() { format!("the first one by {}", at(to)) } else { between(from, to) };
+        format!("{row}{space}every {} ± {}: {next}", duration(period), duration(tolerance))
     }
 
     fn wrong(&self, deviation: Deviation, decided: Duration, what: &str, last: Option<Moment>) -> Verdict {
@@ -61,6 +64,29 @@ impl Every {
         let nearest_miss = self.seen.last().map(|last| format!("the one before was seen at {}", at(last.seen)));
         Verdict { expected: Some(self.expected()), nearest_miss, ..fail(deviation, decided, message, self.evidence(last)) }
     }
+
+    /// Whether the next occurrence keeps the rhythm; each of the two may have happened anywhere between `after` and `seen`.
+    fn check(&self, moment: Moment) -> Option<Verdict> {
+        let (from, to) = self.next_window();
+        let (sooner_from, sooner_to) = self.window(self.seen.last().map(|last| last.after));
+        let seen = format!("was seen at {}", at(moment.seen));
+        if moment.seen < sooner_from {
+            return Some(self.wrong(Deviation::TooEarly, moment.seen, &format!("{seen}, before {}", at(from)), Some(moment)));
+        }
+        if moment.after > to {
+            return Some(self.wrong(Deviation::TooLate, moment.seen, &format!("{seen}, after {}", at(to)), Some(moment)));
+        }
+        if moment.after < from || moment.seen > sooner_to {
+            let last = self.seen.last().filter(|last| !last.is_sure() && moment.is_sure()).unwrap_or(&moment);
+            let message = format!("an occurrence came between {} and {}, when nothing was observed", at(last.after), at(last.seen));
+            return Some(inconclusive(moment.seen, message, self.evidence(Some(moment))));
+        }
+        None
+    }
+}
+
+fn between(from: Duration, to: Duration) -> String {
+    format!("the next one between {} and {}", at(from), at(to))
 }
 
 impl ClaimJudge for Every {
@@ -68,20 +94,11 @@ impl ClaimJudge for Every {
         if !view.is_like(&self.row) {
             return None;
         }
-        let (from, to) = self.window();
-        if moment.after < moment.seen && (moment.after < from || moment.seen > to) {
-            let message =
-                format!("an occurrence came between {} and {}, when nothing was observed", at(moment.after), at(moment.seen));
-            return Some(inconclusive(moment.seen, message, self.evidence(Some(moment))));
-        }
-        let seen = format!("was seen at {}", at(moment.seen));
-        if moment.seen < from {
-            return Some(self.wrong(Deviation::TooEarly, moment.seen, &format!("{seen}, before {}", at(from)), Some(moment)));
-        }
-        if moment.seen > to {
-            return Some(self.wrong(Deviation::TooLate, moment.seen, &format!("{seen}, after {}", at(to)), Some(moment)));
+        if let Some(verdict) = self.check(moment) {
+            return Some(verdict);
         }
         if !self.seen.is_empty() {
+            let (from, to) = self.next_window();
             let nearer = (moment.seen.saturating_sub(from)).min(to.saturating_sub(moment.seen)).as_secs_f64();
             self.margin = Some(self.margin.map_or(nearer, |margin| margin.min(nearer)));
         }
@@ -94,12 +111,13 @@ impl ClaimJudge for Every {
     }
 
     fn advance(&mut self, now: Duration) -> Option<Verdict> {
-        let due = self.due()?;
-        (now >= due).then(|| self.wrong(Deviation::Missing, due, &format!("was not seen by {}", at(self.window().1)), None))
+        let to = self.next_window().1;
+        (now >= to.saturating_add(late_look(self.rhythm.period)))
+            .then(|| self.wrong(Deviation::Missing, now, &format!("was not seen by {}", at(to)), None))
     }
 
     fn due(&self) -> Option<Duration> {
-        Some(self.window().1 + late_look(self.rhythm.period))
+        Some(self.next_window().1.saturating_add(late_look(self.rhythm.period)))
     }
 
     fn gap(&mut self, gap: Gap) -> Option<Verdict> {
@@ -107,7 +125,7 @@ impl ClaimJudge for Every {
         Some(inconclusive(gap.to, message, self.evidence(None)))
     }
 
-    fn pending(&self) -> Vec<&Row> {
+    fn pending(&self, _uid: &str) -> Vec<&Row> {
         vec![&self.row]
     }
 }

@@ -1,66 +1,61 @@
 //! Judges one expectation: finds in each entry what concerns its subject, and hands it to the judge of its claim.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::cause;
+use super::cause::{self, Cause};
 use super::claim::{ClaimJudge, Gap, Moment, at, fail, inconclusive};
 use super::each::Each;
 use super::every::{Every, Rhythm};
-use super::log_lines::LogLines;
+use super::log_lines;
 use super::never::Never;
+use super::occurrences::is_like;
+use super::prospects::Prospects;
 use super::sequence::Sequence;
 use super::view::View;
-use super::world::{World, is_like};
-use crate::scenario::{Claim, CountRange, Expectation, LogSource, ObjectRef, Quantifier, Selection, Subject};
-use crate::timeline::{Change, Entry, ObjectObservation, Observation, Stream};
-use crate::verdict::{Deviation, Verdict};
+use super::watched::{Watched, together};
+use super::world::{World, picks};
+use crate::scenario::{Claim, Expectation};
+use crate::timeline::{Change, LogLine, ObjectObservation, Stream};
+use crate::verdict::{Deviation, Outcome, Verdict};
 
-/// A stream that stays silent for so long after an expectation was due makes it inconclusive.
+/// A stream that stays silent for so long makes what is due inconclusive.
 const LONGEST_SILENCE: Duration = Duration::from_secs(30);
 
-const AT_LEAST_ONE: CountRange = 1..=u32::MAX;
+/// After an interruption of the Pods' watch, the logs of containers that were started meanwhile are read within this time.
+const LOGS_CATCH_UP: Duration = Duration::from_secs(5);
 
 /// Judges one expectation.
 pub(super) struct ExpectationJudge {
     watched: Watched,
     claim: Box<dyn ClaimJudge + Send>,
-    /// It has no time of its own: it lasts as long as the step.
-    open_ended: bool,
+    prospects: Prospects,
+    /// The entry with which the step began.
+    step: usize,
     /// The silent streams that concern it, since when.
     silent: BTreeMap<Stream, Duration>,
+    /// A stream has been silent since before the step: it is not known what the subject looks like.
+    is_blind: bool,
+    /// Until the second time, log lines may be as old as the first.
+    late_logs: Option<(Duration, Duration)>,
     verdict: Option<Verdict>,
 }
 
-/// A subject with what has to be remembered of it.
-enum Watched {
-    Object(ObjectRef),
-    Together(Selection),
-    OneByOne(Selection),
-    /// With the occurrences before the step.
-    Event(crate::scenario::EventPattern, u32),
-    Log(LogSource, LogLines),
-}
-
 impl ExpectationJudge {
-    /// A judge that has seen the world as it is when the action is sent, at the given entry.
-    pub(super) fn new(expectation: &Expectation, world: &World, entry: usize) -> Self {
-        let watched = match &expectation.subject {
-            Subject::Object(object) => Watched::Object(object.clone()),
-            Subject::Selection(s) if s.quantifier == Quantifier::Each && !matches!(expectation.claim, Claim::Never { .. }) => {
-                Watched::OneByOne(s.clone())
-            }
-            Subject::Selection(selection) => Watched::Together(selection.clone()),
-            Subject::Event(pattern) => Watched::Event(pattern.clone(), world.occurrences(pattern)),
-            Subject::Log(source) => Watched::Log(source.clone(), LogLines::default()),
-        };
+    /// A judge that has seen the world as it is when the action is sent: at `zero` of the timeline, at the given entry.
+    pub(super) fn new(expectation: &Expectation, world: &World, zero: Duration, step: usize) -> Self {
+        let watched = Watched::new(&expectation.subject, &expectation.claim);
         let claim = claim_judge(&expectation.claim, &watched);
-        let open_ended = matches!(expectation.claim, Claim::Never { hold: None, .. });
-        let mut judge = Self { watched, claim, open_ended, silent: BTreeMap::new(), verdict: None };
-        for (stream, since) in world.interrupted() {
-            judge.interrupt(stream, since);
+        let silent = world.silent().filter(|(stream, _)| watched.concerns(stream, world));
+        let silent: BTreeMap<_, _> = silent.map(|(stream, since)| (stream.clone(), since.saturating_sub(zero))).collect();
+        let is_blind = !silent.is_empty();
+        let prospects = Prospects::default();
+        let mut judge = Self { watched, claim, prospects, step, silent, is_blind, late_logs: None, verdict: None };
+        if !is_blind {
+            judge.look(world, Duration::ZERO, Duration::ZERO);
         }
-        judge.look_at_first(world, entry);
         judge
     }
 
@@ -70,177 +65,228 @@ impl ExpectationJudge {
 
     /// Whether only the end of the step can decide it, and it could be decided now.
     pub(super) fn waits_for_step(&self) -> bool {
-        self.verdict.is_none() && self.open_ended && self.silent.is_empty()
+        self.verdict.is_none() && self.silent.is_empty() && self.claim.is_open_ended()
     }
 
     /// The step needs no more time.
     pub(super) fn step_over(&mut self, now: Duration) {
-        self.verdict.get_or_insert_with(|| Never::passed(now));
+        if self.verdict.is_none() {
+            self.verdict = self.claim.step_over(now);
+        }
     }
 
-    /// The time at which [`advance`](Self::advance) will decide it if nothing happens.
+    /// The time at which [`advance`](Self::advance) decides something if nothing happens until then.
     pub(super) fn due(&self) -> Option<Duration> {
         if self.verdict.is_some() {
             return None;
         }
         match self.silent.values().min() {
-            Some(since) => Some((*since + LONGEST_SILENCE).max(self.claim.due().unwrap_or_default())),
-            None => self.claim.due(),
+            Some(since) => Some(since.saturating_add(LONGEST_SILENCE).max(self.claim.due().unwrap_or_default())),
+            None => self.claim.due().into_iter().chain(self.prospects.due()).min(),
         }
     }
 
-    /// Nothing has happened up to and including this time.
-    pub(super) fn advance(&mut self, now: Duration) {
-        if self.verdict.is_some() {
+    /// Nothing has happened up to this time.
+    pub(super) fn advance(&mut self, now: Duration, world: &World) {
+        if self.due().is_none_or(|due| now < due) {
             return;
         }
-        if self.silent.is_empty() {
-            self.verdict = self.claim.advance(now);
-        } else if self.due().is_some_and(|due| now >= due) {
-            let since = self.silent.values().min().copied().unwrap_or_default();
-            let message = format!("nothing has been observed since {}: the watch was interrupted and has not come back", at(since));
+        if let Some(since) = self.silent.values().min() {
+            let message =
+                format!("nothing has been observed since {}: the watch was interrupted and has not come back", at(*since));
             self.verdict = Some(inconclusive(now, message, Vec::new()));
-        }
-    }
-
-    /// The next entry of the timeline, which the world has taken in already; times are those of the moment.
-    pub(super) fn take(&mut self, entry: &Entry, moment: Moment, world: &World) {
-        self.advance_to_just_before(moment.seen);
-        if self.verdict.is_some() {
             return;
         }
-        match &entry.what {
-            Observation::Object(object) => self.take_object(object, moment, world),
-            Observation::Log(line) => {
-                if let Watched::Log(source, lines) = &mut self.watched {
-                    let shown = lines.take(source, line, world);
-                    self.observe_lines(&shown, moment);
-                }
+        self.verdict = self.find_lost(now, world);
+        if self.verdict.is_none() && self.claim.due().is_some_and(|due| now >= due) {
+            self.verdict = self.claim.advance(now).map(|verdict| self.with_cause(verdict));
+            if self.verdict.is_none() {
+                self.look(world, now, now);
             }
-            Observation::Interrupted { stream, .. } => self.interrupt(stream, moment.seen),
-            Observation::Resumed { stream, gap } => self.resume(stream, *gap, moment.seen),
-            _ => {}
         }
     }
 
-    /// A deadline is still kept by what is seen at its very time.
-    fn advance_to_just_before(&mut self, now: Duration) {
-        self.advance(now.saturating_sub(Duration::from_nanos(1)));
-    }
-
-    fn look_at_first(&mut self, world: &World, entry: usize) {
-        let moment = Moment { after: Duration::ZERO, seen: Duration::ZERO, entry };
-        match &self.watched {
-            Watched::Object(object) => {
-                let found = world.object(object).cloned();
-                self.verdict = self.claim.observe(moment, &View::Object(found.as_ref()));
-            }
-            Watched::Together(_) => self.observe_selection(moment, world),
-            Watched::OneByOne(selection) => {
-                let found: Vec<_> = world.selected(selection).cloned().collect();
-                for object in &found {
-                    self.take_object(object, moment, world);
-                }
-            }
-            Watched::Event(..) | Watched::Log(..) => {}
+    /// An object has changed, which the world has taken in already.
+    pub(super) fn take_object(&mut self, object: &Arc<ObjectObservation>, moment: Moment, world: &World) {
+        if self.verdict.is_some() || self.is_blind {
+            return;
+        }
+        if self.watched.is_about(object) {
+            self.observe_object(object, self.widened(moment), world);
+        }
+        if self.verdict.is_none() && object.kind == "Pod" {
+            self.update_prospects(object, moment, world);
         }
     }
 
-    fn take_object(&mut self, object: &ObjectObservation, moment: Moment, world: &World) {
-        let is_kind = |api_version: &str, kind: &str| object.api_version == api_version && object.kind == kind;
+    /// A line of a log was written.
+    pub(super) fn take_line(&mut self, line: &LogLine, moment: Moment, world: &World) {
+        let Watched::Log(source, lines) = &mut self.watched else { return };
+        if self.verdict.is_none() && !self.is_blind && lines.take(source, line, moment.entry, world) {
+            let moment = self.widened(moment);
+            self.verdict = self.claim.observe(moment, &View::Line(Cow::Borrowed(&line.line)));
+        }
+    }
+
+    pub(super) fn interrupt(&mut self, stream: &Stream, since: Duration, world: &World) {
+        if self.verdict.is_none() && self.watched.concerns(stream, world) {
+            self.silent.entry(stream.clone()).or_insert(since);
+        }
+    }
+
+    /// A stream goes on: with a gap, or with what it could not say before.
+    pub(super) fn resume(&mut self, stream: &Stream, gap: bool, now: Duration) {
+        let Some(since) = self.silent.get(stream).copied() else { return };
+        if self.verdict.is_some() || self.is_blind {
+            return;
+        }
+        if gap {
+            self.verdict = self.claim.gap(Gap { from: since, to: now });
+        }
+        if matches!((&self.watched, stream), (Watched::Log(..), Stream::Watch { .. })) {
+            self.late_logs = Some((since, now.saturating_add(LOGS_CATCH_UP)));
+        }
+    }
+
+    /// The stream has said what it could not say before.
+    pub(super) fn resumed(&mut self, stream: &Stream, now: Duration, world: &World) {
+        self.silent.remove(stream);
+        if self.verdict.is_none() && self.is_blind && self.silent.is_empty() {
+            self.is_blind = false;
+            self.verdict = self.claim.gap(Gap { from: Duration::ZERO, to: now });
+            self.look(world, Duration::ZERO, now);
+        }
+    }
+
+    /// While one of several streams is silent, it is not known in which order things happen.
+    fn widened(&self, moment: Moment) -> Moment {
+        let late = self.late_logs.filter(|(_, until)| moment.seen <= *until).map(|(from, _)| from);
+        let since = self.silent.values().copied().chain(late).min();
+        Moment { after: since.map_or(moment.after, |since| moment.after.min(since)), ..moment }
+    }
+
+    /// Looks at what lasts: it has become so after the first time, and is so at the second.
+    fn look(&mut self, world: &World, after: Duration, seen: Duration) {
+        for (entry, view) in self.watched.look(world) {
+            if self.verdict.is_none() {
+                self.verdict = self.claim.observe(Moment { after, seen, entry }, &view);
+            }
+        }
+        for name in self.watched.pods(world) {
+            let pod = world.named("v1", "Pod", &name).map(|pod| (Arc::clone(&pod.observed), pod.last));
+            if let Some((pod, entry)) = pod.filter(|_| self.verdict.is_none()) {
+                self.update_prospects(&pod, Moment { after, seen, entry }, world);
+            }
+        }
+    }
+
+    fn observe_object(&mut self, object: &Arc<ObjectObservation>, moment: Moment, world: &World) {
         match &mut self.watched {
-            Watched::Object(wanted) if is_kind(&wanted.api_version, &wanted.kind) && object.name == wanted.name => {
-                let exists = object.change != Change::Deleted;
-                self.verdict = self.claim.observe(moment, &View::Object(exists.then_some(object)));
+            Watched::Object(wanted) => {
+                let known = world.object(wanted).map(|known| Arc::clone(&known.observed));
+                self.verdict = self.claim.observe(moment, &View::Object(known));
             }
-            Watched::Together(selection) if is_kind(&selection.api_version, &selection.kind) => {
-                self.observe_selection(moment, world);
+            Watched::Together(selection, members) => {
+                let known = world.named(&object.api_version, &object.kind, &object.name).map(|known| &known.observed);
+                let known = known.filter(|known| picks(selection, known)).cloned();
+                if known.is_none() && !members.contains_key(&object.name) {
+                    return;
+                }
+                match known {
+                    Some(known) => Arc::make_mut(members).insert(object.name.clone(), known),
+                    None => Arc::make_mut(members).remove(&object.name),
+                };
+                let view = together(selection, members);
+                self.verdict = self.claim.observe(moment, &view);
             }
-            Watched::OneByOne(selection) if is_kind(&selection.api_version, &selection.kind) => {
-                self.verdict = self.claim.observe(moment, &View::Object(Some(object)));
-            }
-            Watched::Event(pattern, before) if is_kind("v1", "Event") && is_like(pattern, &object.object) => {
-                let occurred = world.occurrences(pattern).saturating_sub(*before);
-                let is_new = !matches!(object.change, Change::Deleted | Change::Initial) || moment.after < moment.seen;
-                if is_new && occurred > 0 {
+            Watched::OneByOne(_) => self.verdict = self.claim.observe(moment, &View::Object(Some(Arc::clone(object)))),
+            Watched::Event(pattern, occurrences) if object.change != Change::Deleted && is_like(pattern, &object.object) => {
+                if object.change == Change::Initial && moment.is_sure() {
+                    return occurrences.know(object);
+                }
+                if let Some(occurred) = occurrences.add(object) {
                     self.verdict = self.claim.observe(moment, &View::Occurrences(occurred, pattern.count));
                 }
             }
-            Watched::Log(source, lines) if is_kind("v1", "Pod") => {
-                let shown = lines.take_pod(source, object);
-                self.observe_lines(&shown, moment);
-            }
-            _ => {}
-        }
-        if self.verdict.is_none() && is_kind("v1", "Pod") {
-            self.verdict = self.find_cause(object, moment, world);
-        }
-    }
-
-    fn observe_selection(&mut self, moment: Moment, world: &World) {
-        if let Watched::Together(selection) = &self.watched {
-            let objects: Vec<_> = world.selected(selection).collect();
-            let count = selection.count.as_ref().unwrap_or(&AT_LEAST_ONE);
-            self.verdict = self.claim.observe(moment, &View::Selection(objects, count));
-        }
-    }
-
-    fn observe_lines(&mut self, lines: &[String], moment: Moment) {
-        for line in lines {
-            if self.verdict.is_none() {
-                self.verdict = self.claim.observe(moment, &View::Line(line));
+            Watched::Event(..) => {}
+            Watched::Log(source, lines) => {
+                for (entry, line) in lines.take_pod(source, object) {
+                    if self.verdict.is_none() {
+                        self.verdict = self.claim.observe(Moment { entry, ..moment }, &View::Line(Cow::Owned(line)));
+                    }
+                }
             }
         }
     }
 
     /// A Pod has changed; can what is expected still come?
-    fn find_cause(&self, pod: &ObjectObservation, moment: Moment, world: &World) -> Option<Verdict> {
-        let pending = self.claim.pending();
-        let cause = match &self.watched {
-            Watched::Object(object) if object.kind == "Pod" => cause::of_pod(&pending, world.object(object)?, world),
-            Watched::Object(object) if object.kind == "Deployment" => cause::of_deployment(&pending, world.object(object)?, world),
-            Watched::Together(s) | Watched::OneByOne(s)
-                if s.kind == "Pod" && s.selector.matches(&pod.object) && pod.change != Change::Deleted =>
-            {
-                cause::of_pod(&pending, pod, world).map(|cause| format!("pod {}: {cause}", pod.name))
+    fn update_prospects(&mut self, pod: &ObjectObservation, moment: Moment, world: &World) {
+        let name = match &self.watched {
+            Watched::Object(object) if object.kind == "Deployment" || (object.kind == "Pod" && object.name == pod.name) => {
+                &object.name
+            }
+            Watched::Together(s, _) | Watched::OneByOne(s) if s.kind == "Pod" && s.selector.matches(&pod.object) => &pod.name,
+            Watched::Log(source, _) if log_lines::is_picked(source, pod) => &pod.name,
+            _ => return,
+        };
+        let cause = self.find_cause(name, world);
+        self.prospects.update(name, cause, moment);
+    }
+
+    /// Why the object of this name does not become what is expected.
+    fn find_cause(&self, name: &str, world: &World) -> Option<Cause> {
+        if let Watched::Object(object) = &self.watched
+            && object.kind == "Deployment"
+        {
+            let deployment = &world.object(object)?.observed;
+            return cause::of_deployment(&self.claim.pending(&deployment.uid), deployment, self.step, world);
+        }
+        let pod = world.named("v1", "Pod", name)?;
+        let pending = self.claim.pending(&pod.observed.uid);
+        match &self.watched {
+            Watched::Object(_) => cause::of_pod(&pending, pod, self.step, world),
+            Watched::Log(..) if !pending.is_empty() => cause::of_container(&pod.observed),
+            Watched::Together(..) | Watched::OneByOne(_) => {
+                let cause = cause::of_pod(&pending, pod, self.step, world)?;
+                Some(Cause { text: format!("pod {name}: {}", cause.text), ..cause })
             }
             _ => None,
-        }?;
-        let expected = pending.first()?.to_string();
-        let message = format!("{expected} can no longer be reached: {cause}");
-        let verdict = fail(Deviation::Missing, moment.seen, message, vec![moment.entry]);
-        Some(Verdict { expected: Some(expected), cause: Some(cause), ..verdict })
-    }
-
-    fn interrupt(&mut self, stream: &Stream, since: Duration) {
-        if self.concerns(stream) {
-            self.silent.entry(stream.clone()).or_insert(since);
         }
     }
 
-    fn resume(&mut self, stream: &Stream, gap: bool, now: Duration) {
-        let Some(from) = self.silent.remove(stream) else { return };
-        if gap {
-            self.verdict = self.claim.gap(Gap { from, to: now });
-        }
-        if self.verdict.is_none() && self.silent.is_empty() {
-            self.advance_to_just_before(now);
-        }
-    }
-
-    fn concerns(&self, stream: &Stream) -> bool {
-        match (&self.watched, stream) {
-            (Watched::Object(object), Stream::Watch { api_version, kind }) => {
-                *api_version == object.api_version && *kind == object.kind
+    /// What is lost for certain is given up at once.
+    fn find_lost(&mut self, now: Duration, world: &World) -> Option<Verdict> {
+        for name in self.prospects.certain(now) {
+            let (_, entry) = self.prospects.of(&name)?;
+            let cause = self.find_cause(&name, world);
+            if cause.as_ref().is_none_or(|cause| cause.certain_after.is_none()) {
+                self.prospects.update(&name, cause, Moment { after: now, seen: now, entry });
+                continue;
             }
-            (Watched::Together(s) | Watched::OneByOne(s), Stream::Watch { api_version, kind }) => {
-                *api_version == s.api_version && *kind == s.kind
-            }
-            (Watched::Event(..), Stream::Watch { kind, .. }) => kind == "Event",
-            (Watched::Log(..), Stream::Watch { kind, .. }) => kind == "Pod",
-            (Watched::Log(source, _), Stream::Log(instance)) => LogLines::concerns(source, instance),
-            (_, Stream::Log(_)) => false,
+            let expected = self.expected(&name, world);
+            let cause = cause?.text;
+            let verdict = fail(Deviation::Missing, now, format!("{expected} can no longer be reached: {cause}"), vec![entry]);
+            return Some(Verdict { expected: Some(expected), cause: Some(cause), ..verdict });
         }
+        None
+    }
+
+    /// The row that the object of this name must become like next.
+    fn expected(&self, name: &str, world: &World) -> String {
+        let uid = match &self.watched {
+            Watched::Object(object) => world.object(object),
+            _ => world.named("v1", "Pod", name),
+        };
+        let pending = self.claim.pending(uid.map_or("", |known| &known.observed.uid));
+        pending.first().map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// What is missing at its deadline may be so for a reason.
+    fn with_cause(&self, verdict: Verdict) -> Verdict {
+        if verdict.outcome != Outcome::Fail || verdict.deviation != Some(Deviation::Missing) || verdict.cause.is_some() {
+            return verdict;
+        }
+        Verdict { cause: self.prospects.any().map(str::to_owned), ..verdict }
     }
 }
 

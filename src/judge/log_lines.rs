@@ -5,56 +5,60 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::world::World;
-use crate::scenario::{LogSource, ObjectRef, PodPick};
+use crate::scenario::{LogSource, PodPick};
 use crate::timeline::{Instance, LogLine, ObjectObservation};
 
 /// How many lines of a container instance are kept until it is known to be a previous one.
 const MOST_LINES: usize = 10_000;
 
-/// The lines of container instances that may yet become previous ones.
+/// The lines of container instances that may yet become previous ones, each with its entry.
 #[derive(Debug, Default)]
 pub(super) struct LogLines {
-    kept: BTreeMap<Instance, Vec<String>>,
+    kept: BTreeMap<Instance, Vec<(usize, String)>>,
 }
 
 impl LogLines {
-    /// The lines to look at now that this one was written.
-    pub(super) fn take(&mut self, source: &LogSource, line: &LogLine, world: &World) -> Vec<String> {
-        let pod = ObjectRef { api_version: "v1".to_owned(), kind: "Pod".to_owned(), name: line.instance.pod.clone() };
-        let pod = world.object(&pod);
-        if !Self::concerns(source, &line.instance) || !pod.is_none_or(|pod| is_picked(source, pod)) {
-            return Vec::new();
+    /// Whether the line is to be looked at now. One that may be looked at later is kept.
+    pub(super) fn take(&mut self, source: &LogSource, line: &LogLine, entry: usize, world: &World) -> bool {
+        if !concerns(source, &line.instance, world) {
+            return false;
         }
-        if !source.previous || pod.is_some_and(|pod| is_previous(&line.instance, pod)) {
-            return vec![line.line.clone()];
+        if !source.previous {
+            return true;
+        }
+        let pod = world.named("v1", "Pod", &line.instance.pod);
+        if pod.is_some_and(|pod| is_previous(&line.instance, &pod.observed)) {
+            return true;
         }
         let kept = self.kept.entry(line.instance.clone()).or_default();
         if kept.len() < MOST_LINES {
-            kept.push(line.line.clone());
+            kept.push((entry, line.line.clone()));
         }
-        Vec::new()
+        false
     }
 
     /// The lines to look at now that the Pod has changed: those of instances that are previous ones from now on.
-    pub(super) fn take_pod(&mut self, source: &LogSource, pod: &ObjectObservation) -> Vec<String> {
+    pub(super) fn take_pod(&mut self, source: &LogSource, pod: &ObjectObservation) -> Vec<(usize, String)> {
         if !source.previous || !is_picked(source, pod) {
             return Vec::new();
         }
         let previous: Vec<_> = self.kept.keys().filter(|instance| is_previous(instance, pod)).cloned().collect();
         previous.iter().filter_map(|instance| self.kept.remove(instance)).flatten().collect()
     }
-
-    /// Whether the source may be about this instance.
-    pub(super) fn concerns(source: &LogSource, instance: &Instance) -> bool {
-        let pod = match &source.pod {
-            PodPick::Name(name) => *name == instance.pod,
-            PodPick::Selector(_) => true,
-        };
-        pod && source.container.as_ref().is_none_or(|container| *container == instance.container)
-    }
 }
 
-fn is_picked(source: &LogSource, pod: &ObjectObservation) -> bool {
+/// Whether the source is about this instance, as far as is known.
+pub(super) fn concerns(source: &LogSource, instance: &Instance, world: &World) -> bool {
+    let pod = match &source.pod {
+        PodPick::Name(name) => *name == instance.pod,
+        PodPick::Selector(selector) => {
+            world.named("v1", "Pod", &instance.pod).is_none_or(|pod| selector.matches(&pod.observed.object))
+        }
+    };
+    pod && source.container.as_ref().is_none_or(|container| *container == instance.container)
+}
+
+pub(super) fn is_picked(source: &LogSource, pod: &ObjectObservation) -> bool {
     match &source.pod {
         PodPick::Name(name) => *name == pod.name,
         PodPick::Selector(selector) => selector.matches(&pod.object),
@@ -64,8 +68,9 @@ fn is_picked(source: &LogSource, pod: &ObjectObservation) -> bool {
 /// `kubectl logs --previous` shows `lastState.terminated`: the instance before the one that runs, or the dead one while its successor
 /// waits for its back-off (`pkg/kubelet/kubelet_pods.go:validateContainerLogStatus`).
 fn is_previous(instance: &Instance, pod: &ObjectObservation) -> bool {
-    let statuses = pod.object.pointer("/status/containerStatuses").and_then(Value::as_array);
-    let status = statuses.into_iter().flatten().find(|s| s.get("name").and_then(Value::as_str) == Some(&instance.container));
+    let lists = ["/status/containerStatuses", "/status/initContainerStatuses"];
+    let mut statuses = lists.iter().filter_map(|pointer| pod.object.pointer(pointer).and_then(Value::as_array)).flatten();
+    let status = statuses.find(|s| s.get("name").and_then(Value::as_str) == Some(&instance.container));
     let Some(status) = status.filter(|_| pod.uid == instance.uid) else { return false };
     let restarts = status.get("restartCount").and_then(Value::as_u64).unwrap_or(0);
     let waits = status.pointer("/state/waiting").is_some() && status.pointer("/lastState/terminated").is_some();

@@ -6,16 +6,26 @@
 mod action;
 mod cause;
 pub(crate) mod claim;
+mod context;
 mod each;
 mod every;
 mod expectation;
+mod hint;
 mod log_lines;
 mod never;
+mod occurrences;
+mod prospects;
+mod recorded;
+mod running;
 mod sequence;
 mod step;
 mod view;
+mod watched;
 mod world;
 
-pub use action::judge_action;
+pub use action::{judge_action, unsettled};
+pub use context::around;
+pub use recorded::{RecordingError, judge_recording, report_of_recording};
+pub use running::{RunningStep, not_run};
 pub use step::StepJudge;
 pub use world::World;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::claim::{ClaimJudge, Gap, Moment, at, fail, inconclusive, pass};
+use super::claim::{ClaimJudge, Gap, Moment, at, fail, inconclusive, pass, seen_at};
 use super::view::View;
 use crate::scenario::Row;
 use crate::verdict::{Deviation, Verdict};
@@ -11,41 +11,54 @@ use crate::verdict::{Deviation, Verdict};
 pub(super) struct Never {
     row: Row,
     hold: Option<Duration>,
+    /// The first gap in which it may have come. It may still be seen for certain after that.
+    gap: Option<Gap>,
 }
 
 impl Never {
     pub(super) fn new(row: Row, hold: Option<Duration>) -> Self {
-        Self { row, hold }
+        Self { row, hold, gap: None }
     }
 
-    /// The verdict when the step needs no more time, which is now; only for a `never` that has no time of its own.
-    pub(super) fn passed(now: Duration) -> Verdict {
-        pass(now, format!("not seen until {}", at(now)), Vec::new())
+    /// It has not been seen for as long as it was looked for.
+    fn over(&self, until: Duration, now: Duration) -> Verdict {
+        match self.gap {
+            None => pass(now, format!("not seen until {}", at(until)), Vec::new()),
+            Some(gap) => {
+                let message = format!(
+                    "not seen until {}, but nothing was observed between {} and {}, when it may have come",
+                    at(until),
+                    at(gap.from),
+                    at(gap.to)
+                );
+                inconclusive(now, message, Vec::new())
+            }
+        }
     }
 }
 
 impl ClaimJudge for Never {
     fn observe(&mut self, moment: Moment, view: &View<'_>) -> Option<Verdict> {
-        if let Some(hold) = self.hold
-            && moment.after >= hold
-        {
-            return Some(Self::passed(hold));
+        if let Some(hold) = self.hold.filter(|hold| moment.after >= *hold) {
+            return Some(self.over(hold, moment.seen));
         }
         if !view.violates(&self.row) {
             return None;
         }
-        let seen = view.describe(&self.row);
-        if self.hold.is_some_and(|hold| moment.seen > hold) {
+        let seen = view.describe_violation(&self.row);
+        if self.hold.is_some_and(|hold| moment.seen >= hold) {
             let message = format!("{seen} came between {} and {}, when nothing was observed", at(moment.after), at(moment.seen));
             return Some(inconclusive(moment.seen, message, vec![moment.entry]));
         }
-        let message = format!("{seen} was seen at {}, which must never be", at(moment.seen));
+        let message = format!("{seen} {}, which must never be", seen_at(moment.seen));
         let verdict = fail(Deviation::Contradicted, moment.seen, message, vec![moment.entry]);
-        Some(Verdict { expected: Some(format!("never {}", self.row)), nearest_miss: Some(seen), ..verdict })
+        let row = self.row.to_string();
+        let expected = if row.is_empty() { "never the event".to_owned() } else { format!("never {row}") };
+        Some(Verdict { expected: Some(expected), nearest_miss: Some(format!("{seen} at {}", at(moment.seen))), ..verdict })
     }
 
     fn advance(&mut self, now: Duration) -> Option<Verdict> {
-        self.hold.filter(|hold| now >= *hold).map(Self::passed)
+        self.hold.filter(|hold| now >= *hold).map(|hold| self.over(hold, now))
     }
 
     fn due(&self) -> Option<Duration> {
@@ -53,11 +66,21 @@ impl ClaimJudge for Never {
     }
 
     fn gap(&mut self, gap: Gap) -> Option<Verdict> {
-        let message = format!("nothing was observed between {} and {}, when it may have been seen", at(gap.from), at(gap.to));
-        Some(inconclusive(gap.to, message, Vec::new()))
+        if self.hold.is_none_or(|hold| gap.from < hold) {
+            self.gap.get_or_insert(gap);
+        }
+        None
     }
 
-    fn pending(&self) -> Vec<&Row> {
+    fn pending(&self, _uid: &str) -> Vec<&Row> {
         Vec::new()
+    }
+
+    fn is_open_ended(&self) -> bool {
+        self.hold.is_none()
+    }
+
+    fn step_over(&self, now: Duration) -> Option<Verdict> {
+        self.is_open_ended().then(|| self.over(now, now))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::claim::{ClaimJudge, Gap, Moment, at, fail, inconclusive, late_look, pass};
+use super::claim::{ClaimJudge, Gap, Moment, at, fail, inconclusive, late_look, pass, seen_at, wanted};
 use super::view::View;
 use crate::scenario::{Between, Row, TimedRow};
 use crate::verdict::{Deviation, Verdict};
@@ -11,12 +11,12 @@ use crate::verdict::{Deviation, Verdict};
 pub(super) struct Sequence {
     rows: Vec<TimedRow>,
     between: Between,
-    /// How many rows have been reached; the last of them is the current one.
-    reached: usize,
-    /// Until when the current row has to stay, while that time is not over.
-    holding_until: Option<Duration>,
-    /// When the rows were reached, and by which entries.
-    moments: Vec<Moment>,
+    /// When the rows were reached, and by which entries; the last of them is the current row's.
+    reached: Vec<Moment>,
+    /// The current row has to stay, and that time is not over.
+    is_holding: bool,
+    /// When each row was seen last before it was its turn.
+    before_its_turn: Vec<Option<Moment>>,
     gaps: Vec<Gap>,
     nearest: Option<Nearest>,
     margin: Option<f64>,
@@ -25,71 +25,98 @@ pub(super) struct Sequence {
 /// What came nearest to the next row.
 struct Nearest {
     score: usize,
-    text: String,
+    seen: Duration,
+    view: View<'static>,
 }
 
 impl Sequence {
     pub(super) fn new(rows: Vec<TimedRow>, between: Between) -> Self {
-        Self { rows, between, reached: 0, holding_until: None, moments: Vec::new(), gaps: Vec::new(), nearest: None, margin: None }
+        let before_its_turn = vec![None; rows.len()];
+        Self {
+            rows,
+            between,
+            reached: Vec::new(),
+            is_holding: false,
+            before_its_turn,
+            gaps: Vec::new(),
+            nearest: None,
+            margin: None,
+        }
+    }
+
+    /// Whether a row has been reached.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.reached.is_empty()
     }
 
     fn next(&self) -> Option<&TimedRow> {
-        self.rows.get(self.reached)
+        self.rows.get(self.reached.len())
     }
 
-    fn current(&self) -> Option<&TimedRow> {
-        self.rows.get(self.reached.checked_sub(1)?)
+    /// The row reached last, and when.
+    fn current(&self) -> Option<(&TimedRow, Moment)> {
+        let moment = *self.reached.last()?;
+        Some((self.rows.get(self.reached.len() - 1)?, moment))
+    }
+
+    fn is_complete(&self) -> bool {
+        self.reached.len() == self.rows.len() && !self.is_holding
     }
 
     fn evidence(&self, last: Option<Moment>) -> Vec<usize> {
-        self.moments.iter().chain(last.iter()).map(|moment| moment.entry).collect()
+        let mut entries: Vec<_> = self.reached.iter().chain(last.iter()).map(|moment| moment.entry).collect();
+        entries.dedup();
+        entries
     }
 
-    /// The current row must stay; the view is what has become of it.
+    /// Until when the current row has to stay.
+    fn hold_end(&self) -> Option<Duration> {
+        let (row, since) = self.current().filter(|_| self.is_holding)?;
+        Some(since.seen.saturating_add(row.when.hold))
+    }
+
+    /// The current row has to stay; the view is what has become of it. It came, and went, at an unknown time between `after` and `seen`.
     fn check_hold(&mut self, moment: Moment, view: &View<'_>) -> Option<Verdict> {
-        let until = self.holding_until?;
-        let current = self.current()?;
-        if moment.after >= until {
-            return self.advance(until);
-        }
+        let (current, since) = self.current().filter(|_| self.is_holding)?;
         if view.is_like(&current.row) {
             return None;
         }
-        let reached = self.moments.last().map_or(Duration::ZERO, |m| m.seen);
-        let (row, seen) = (current.row.to_string(), view.describe(&current.row));
+        let (shortest, longest) = (moment.after.saturating_sub(since.seen), moment.seen.saturating_sub(since.after));
+        let (row, hold) = (&current.row, current.when.hold);
+        if shortest >= hold {
+            self.is_holding = false;
+            return self.is_complete().then(|| self.passed(moment.seen));
+        }
+        let seen = view.describe(row);
         let evidence = self.evidence(Some(moment));
-        if moment.seen > until {
-            let message =
-                format!("{row} ended between {} and {}, it had to stay until {}", at(moment.after), at(moment.seen), at(until));
+        let until = at(since.seen.saturating_add(hold));
+        if longest >= hold {
+            let message = format!("{row} ended between {} and {}, it had to stay until {until}", at(moment.after), at(moment.seen));
             return Some(inconclusive(moment.seen, message, evidence));
         }
         let message =
-            format!("{row} had to stay from {} until {}, but at {} {seen} was seen", at(reached), at(until), at(moment.seen));
+            format!("{row} had to stay from {} until {until}, but at {} {seen} was seen", at(since.seen), at(moment.seen));
         let verdict = fail(Deviation::Contradicted, moment.seen, message, evidence);
-        Some(Verdict { expected: Some(current.to_string()), nearest_miss: Some(seen), ..verdict })
+        let nearest_miss = Some(format!("{seen} at {}", at(moment.seen)));
+        Some(Verdict { expected: Some(wanted(current)), nearest_miss, ..verdict })
     }
 
     /// Goes on to as many rows as the view is like.
     fn reach(&mut self, moment: Moment, view: &View<'_>) -> Option<Verdict> {
-        while self.holding_until.is_none()
+        while !self.is_holding
             && let Some(next) = self.next()
             && view.is_like(&next.row)
         {
+            let holds = !next.when.hold.is_zero();
             if let Some(verdict) = self.check_window(moment, view) {
                 return Some(verdict);
             }
-            let when = self.rows[self.reached].when;
             self.note_margin(moment);
-            self.moments.push(moment);
             self.nearest = None;
-            self.reached += 1;
-            if !when.hold.is_zero() {
-                self.holding_until = Some(moment.seen + when.hold);
-            } else if self.reached == self.rows.len() {
-                return Some(self.passed(moment.seen));
-            }
+            self.reached.push(moment);
+            self.is_holding = holds;
         }
-        None
+        self.is_complete().then(|| self.passed(moment.seen))
     }
 
     /// The next row is seen; was it time?
@@ -98,53 +125,34 @@ impl Sequence {
         let when = next.when;
         let row = named(&next.row, view);
         let unsure = |message: String| Some(inconclusive(moment.seen, message, self.evidence(Some(moment))));
+        let seen = seen_at(moment.seen);
         let wrong = |deviation, message: String| {
             let verdict = fail(deviation, moment.seen, message, self.evidence(Some(moment)));
-            Some(Verdict {
-                expected: Some(next.to_string()),
-                nearest_miss: Some(format!("{row} at {}", at(moment.seen))),
-                ..verdict
-            })
+            let nearest_miss = Some(format!("{row} at {}", at(moment.seen)));
+            Some(Verdict { expected: Some(wanted(next)), nearest_miss, ..verdict })
         };
+        let gap = |gap: Gap| format!("between {} and {}, when nothing was observed", at(gap.from), at(gap.to));
         if moment.seen < when.earliest {
-            return wrong(Deviation::TooEarly, format!("{row} was seen at {}, before {}", at(moment.seen), at(when.earliest)));
+            return wrong(Deviation::TooEarly, format!("{row} {seen}, before {}", at(when.earliest)));
         }
         if moment.after > when.latest {
-            if let Some(gap) = self.gap_before(when.latest) {
-                return unsure(format!(
-                    "{row} was seen at {}, after {}; it may have been there before, between {} and {}, when nothing was observed",
-                    at(moment.seen),
-                    at(when.latest),
-                    at(gap.from),
-                    at(gap.to)
-                ));
-            }
-            return wrong(Deviation::TooLate, format!("{row} was seen at {}, after {}", at(moment.seen), at(when.latest)));
+            let after = format!("{row} {seen}, after {}", at(when.latest));
+            return match self.gap_before(when.latest) {
+                Some(before) => unsure(format!("{after}; it may have been there before, {}", gap(before))),
+                None => wrong(Deviation::TooLate, after),
+            };
         }
-        if moment.after < when.earliest || (moment.seen > when.latest) && moment.after < moment.seen {
-            let window = format!("{}..{}", at(when.earliest), at(when.latest));
-            return unsure(format!(
-                "{row} came between {} and {}, when nothing was observed; its window is {window}",
-                at(moment.after),
-                at(moment.seen)
-            ));
+        if !moment.is_sure() && (moment.after < when.earliest || moment.seen > when.latest) {
+            let came = gap(Gap { from: moment.after, to: moment.seen });
+            return unsure(format!("{row} came {came}; its window is {}..{}", at(when.earliest), at(when.latest)));
         }
-        if moment.seen > when.latest {
-            return wrong(Deviation::TooLate, format!("{row} was seen at {}, after {}", at(moment.seen), at(when.latest)));
-        }
-        if let Some(gap) = self.gap_before(when.earliest) {
-            return unsure(format!(
-                "{row} was seen at {}; it may have been there before, between {} and {}, when nothing was observed",
-                at(moment.seen),
-                at(gap.from),
-                at(gap.to)
-            ));
-        }
-        None
+        let before = self.gap_before(when.earliest)?;
+        unsure(format!("{row} {seen}; it may have been there before, {}", gap(before)))
     }
 
+    /// A gap after the current row was reached and before this time.
     fn gap_before(&self, time: Duration) -> Option<Gap> {
-        let since = self.moments.last().map_or(Duration::ZERO, |m| m.seen);
+        let since = self.reached.last().map_or(Duration::ZERO, |moment| moment.after);
         self.gaps.iter().copied().find(|gap| gap.from < time && gap.to >= since)
     }
 
@@ -156,47 +164,71 @@ impl Sequence {
         self.margin = Some(self.margin.map_or(nearer, |margin| margin.min(nearer)));
     }
 
-    /// Neither the current row nor the next one is seen.
-    fn check_between(&mut self, moment: Moment, view: &View<'_>) -> Option<Verdict> {
-        let current = self.current()?;
+    /// The next row is not seen; may what is seen come before it?
+    fn check_between(&self, moment: Moment, view: &View<'_>) -> Option<Verdict> {
+        let (current, _) = self.current()?;
         if self.between == Between::Any || view.is_like(&current.row) {
             return None;
         }
-        let expected = self.next().map_or_else(|| current.to_string(), TimedRow::to_string);
-        let seen = view.describe(self.next().map_or(&current.row, |next| &next.row));
-        let skipped = self.rows.iter().skip(self.reached + 1).any(|later| view.is_like(&later.row));
+        let next = self.next().unwrap_or(current);
+        let (seen, expected) = (view.describe(&next.row), wanted(next));
+        let is_later = self.rows.iter().skip(self.reached.len() + 1).any(|later| view.is_like(&later.row));
         let (deviation, what) =
-            if skipped { (Deviation::OutOfOrder, "a later row") } else { (Deviation::Extra, "a row that is not listed") };
+            if is_later { (Deviation::OutOfOrder, "a later row") } else { (Deviation::Extra, "a row that is not listed") };
         let message = format!("{seen} was seen at {}: {what}, where {expected} was to come", at(moment.seen));
         let verdict = fail(deviation, moment.seen, message, self.evidence(Some(moment)));
-        Some(Verdict { expected: Some(expected), nearest_miss: Some(seen), ..verdict })
+        let nearest_miss = Some(format!("{seen} at {}", at(moment.seen)));
+        Some(Verdict { expected: Some(expected), nearest_miss, ..verdict })
     }
 
     fn note_nearest(&mut self, moment: Moment, view: &View<'_>) {
         let Some(next) = self.next() else { return };
         let score = view.score(&next.row);
         if self.nearest.as_ref().is_none_or(|nearest| score >= nearest.score) {
-            self.nearest = Some(Nearest { score, text: format!("{} at {}", view.describe(&next.row), at(moment.seen)) });
+            self.nearest = Some(Nearest { score, seen: moment.seen, view: view.clone().into_owned() });
         }
     }
 
+    fn note_before_its_turn(&mut self, moment: Moment, view: &View<'_>) {
+        // What comes before the first row is free, and what is like the current row is no later one.
+        if self.current().is_none_or(|(current, _)| view.is_like(&current.row)) {
+            return;
+        }
+        let later = self.rows.iter().zip(&mut self.before_its_turn).skip(self.reached.len() + 1);
+        later.filter(|(row, _)| view.is_like(&row.row)).for_each(|(_, seen)| *seen = Some(moment));
+    }
+
     fn passed(&self, decided: Duration) -> Verdict {
-        let times: Vec<_> = self.moments.iter().map(|moment| at(moment.seen)).collect();
-        let held = self.rows.last().is_some_and(|row| !row.when.hold.is_zero());
-        let until = if held { format!(", stayed until {}", at(decided)) } else { String::new() };
+        let times: Vec<_> = self.reached.iter().map(|moment| at(moment.seen)).collect();
+        let hold = self.current().filter(|(row, _)| !row.when.hold.is_zero());
+        let until =
+            hold.map_or(String::new(), |(row, since)| format!(", stayed until {}", at(since.seen.saturating_add(row.when.hold))));
         Verdict { margin: self.margin, ..pass(decided, format!("seen at {}{until}", times.join(", ")), self.evidence(None)) }
     }
 
     fn missing(&self, decided: Duration) -> Option<Verdict> {
         let next = self.next()?;
+        let row = wanted(next);
         if let Some(gap) = self.gap_before(next.when.latest) {
-            let message = format!("{next} was not seen, but nothing was observed between {} and {}", at(gap.from), at(gap.to));
+            let message = format!("{row} was not seen, but nothing was observed between {} and {}", at(gap.from), at(gap.to));
             return Some(inconclusive(decided, message, self.evidence(None)));
         }
-        let expected = next.to_string();
-        let verdict = fail(Deviation::Missing, decided, format!("{expected} was not seen"), self.evidence(None));
-        let nearest_miss = self.nearest.as_ref().map(|nearest| nearest.text.clone());
-        Some(Verdict { expected: Some(expected), nearest_miss, ..verdict })
+        let expected = Some(row.clone());
+        if let Some(before) = self.before_its_turn.get(self.reached.len()).copied().flatten() {
+            let message = format!("{row} was not seen after the row before it, but earlier, at {}", at(before.seen));
+            let verdict = fail(Deviation::OutOfOrder, decided, message, self.evidence(Some(before)));
+            return Some(Verdict { expected, nearest_miss: Some(format!("{} at {}", next.row, at(before.seen))), ..verdict });
+        }
+        let verdict = fail(Deviation::Missing, decided, format!("{row} was not seen"), self.evidence(None));
+        let nearest_miss =
+            self.nearest.as_ref().map(|nearest| format!("{} at {}", nearest.view.describe(&next.row), at(nearest.seen)));
+        Some(Verdict { expected, nearest_miss, ..verdict })
+    }
+
+    /// When the next row is given up.
+    fn given_up(&self) -> Option<Duration> {
+        let latest = self.next()?.when.latest;
+        Some(latest.saturating_add(late_look(latest)))
     }
 }
 
@@ -208,57 +240,48 @@ fn named(row: &Row, view: &View<'_>) -> String {
 
 impl ClaimJudge for Sequence {
     fn observe(&mut self, moment: Moment, view: &View<'_>) -> Option<Verdict> {
-        if self.holding_until.is_some() {
-            if let Some(verdict) = self.check_hold(moment, view) {
-                return Some(verdict);
-            }
-            if self.holding_until.is_some() {
-                return None;
+        if self.is_holding {
+            let verdict = self.check_hold(moment, view);
+            if verdict.is_some() || self.is_holding {
+                return verdict;
             }
         }
-        let before = self.reached;
+        let before = self.reached.len();
         if let Some(verdict) = self.reach(moment, view) {
             return Some(verdict);
         }
-        if self.reached > before {
+        if self.reached.len() > before {
             return None;
         }
+        self.note_before_its_turn(moment, view);
         self.note_nearest(moment, view);
         self.check_between(moment, view)
     }
 
     fn advance(&mut self, now: Duration) -> Option<Verdict> {
-        if let Some(until) = self.holding_until {
+        if let Some(until) = self.hold_end() {
             if now < until {
                 return None;
             }
-            self.holding_until = None;
-            if self.reached == self.rows.len() {
-                return Some(self.passed(until));
-            }
+            self.is_holding = false;
+            return self.is_complete().then(|| self.passed(now));
         }
-        let latest = self.next()?.when.latest;
-        let due = latest + late_look(latest);
-        if now >= due { self.missing(due) } else { None }
+        self.given_up().filter(|due| now >= *due).and_then(|_| self.missing(now))
     }
 
     fn due(&self) -> Option<Duration> {
-        if self.holding_until.is_some() {
-            return self.holding_until;
-        }
-        let latest = self.next()?.when.latest;
-        Some(latest + late_look(latest))
+        self.hold_end().or_else(|| self.given_up())
     }
 
     fn gap(&mut self, gap: Gap) -> Option<Verdict> {
         self.gaps.push(gap);
-        let depends = self.holding_until.is_some() || (self.reached > 0 && self.between == Between::Listed);
+        let depends = self.is_holding || (self.has_begun() && self.between == Between::Listed);
         let message =
             || format!("nothing was observed between {} and {}, when another row may have come", at(gap.from), at(gap.to));
         depends.then(|| inconclusive(gap.to, message(), self.evidence(None)))
     }
 
-    fn pending(&self) -> Vec<&Row> {
-        self.rows[self.reached..].iter().map(|row| &row.row).collect()
+    fn pending(&self, _uid: &str) -> Vec<&Row> {
+        self.rows[self.reached.len()..].iter().map(|row| &row.row).collect()
     }
 }

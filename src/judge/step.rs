@@ -1,56 +1,63 @@
 //! Judges all expectations of a step at the same time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::claim::Moment;
 use super::expectation::ExpectationJudge;
 use super::world::World;
 use crate::scenario::Step;
-use crate::timeline::Entry;
+use crate::timeline::{Entry, Observation, Stream};
 use crate::verdict::Verdict;
 
-/// Judges a step while its timeline grows. What it says depends on the entries alone, not on when it is asked.
+/// Judges a step while its timeline grows. What it says depends on the entries alone, not on when it is asked: what is due at the
+/// time of an entry is decided before the entry.
 pub struct StepJudge {
     expectations: Vec<ExpectationJudge>,
     world: World,
     /// The time of the step's action.
     zero: Duration,
+    /// Since the step's action.
     now: Duration,
+    /// The action has been answered.
+    has_acted: bool,
 }
 
 impl StepJudge {
     /// A judge of a step whose action is sent at `zero`, by the timeline's clock; `entry` is the timeline's entry that says so.
     pub fn new(step: &Step, world: World, zero: Duration, entry: usize) -> Self {
-        let expectations = step.expect.iter().map(|e| ExpectationJudge::new(e, &relative(&world, zero), entry)).collect();
-        let mut judge = Self { expectations, world, zero, now: Duration::ZERO };
-        judge.decide_open_ended();
-        judge
+        let expectations = step.expect.iter().map(|e| ExpectationJudge::new(e, &world, zero, entry)).collect();
+        Self { expectations, world, zero, now: Duration::ZERO, has_acted: false }
     }
 
     /// The next entry of the timeline and its position.
     pub fn take(&mut self, position: usize, entry: &Entry) {
-        self.now = entry.t.saturating_sub(self.zero);
-        let after = entry.after.map_or(self.now, |after| after.saturating_sub(self.zero).min(self.now));
-        let moment = Moment { after, seen: self.now, entry: position };
-        self.world.apply(entry);
-        for expectation in &mut self.expectations {
-            expectation.take(entry, moment, &self.world);
+        self.pass_time(entry.t.saturating_sub(self.zero));
+        if self.world.holds(position, entry) {
+            return;
+        }
+        match &entry.what {
+            Observation::Interrupted { stream, .. } => {
+                self.world.interrupt(stream, entry.t);
+                for expectation in &mut self.expectations {
+                    expectation.interrupt(stream, self.now, &self.world);
+                }
+            }
+            Observation::Resumed { stream, gap } => self.resume(stream, *gap),
+            Observation::Acted { .. } => self.has_acted = true,
+            _ => self.observe(position, entry),
         }
         self.decide_open_ended();
     }
 
-    /// Nothing was observed up to and including this time of the timeline's clock.
+    /// Nothing was observed before this time of the timeline's clock that has not been taken.
     pub fn advance(&mut self, t: Duration) {
-        self.now = t.saturating_sub(self.zero);
-        for expectation in &mut self.expectations {
-            expectation.advance(self.now);
-        }
-        self.decide_open_ended();
+        self.pass_time(t.saturating_sub(self.zero));
     }
 
     /// The time of the timeline's clock at which [`advance`](Self::advance) decides something if nothing happens until then.
     pub fn due(&self) -> Option<Duration> {
-        self.expectations.iter().filter_map(ExpectationJudge::due).min().map(|due| self.zero + due)
+        self.next_due().map(|due| self.zero.saturating_add(due.max(self.now)))
     }
 
     /// Whether every expectation is decided: the step is over.
@@ -68,19 +75,62 @@ impl StepJudge {
         self.world
     }
 
-    /// A `never` lasts as long as the other expectations need.
+    fn next_due(&self) -> Option<Duration> {
+        self.expectations.iter().filter_map(ExpectationJudge::due).min()
+    }
+
+    /// Decides what is due, one time after the other, so that it does not matter how often it is asked.
+    fn pass_time(&mut self, until: Duration) {
+        while let Some(due) = self.next_due().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            for expectation in &mut self.expectations {
+                expectation.advance(self.now, &self.world);
+            }
+            self.decide_open_ended();
+        }
+        self.now = self.now.max(until);
+    }
+
+    fn resume(&mut self, stream: &Stream, gap: bool) {
+        let held = self.world.resume(stream);
+        for expectation in &mut self.expectations {
+            expectation.resume(stream, gap, self.now);
+        }
+        for (position, entry) in held {
+            self.observe(position, &entry);
+        }
+        for expectation in &mut self.expectations {
+            expectation.resumed(stream, self.now, &self.world);
+        }
+    }
+
+    /// What was held back is seen now: it may have happened at any time since the interruption.
+    fn observe(&mut self, position: usize, entry: &Entry) {
+        let after = entry.after.unwrap_or(entry.t).saturating_sub(self.zero).min(self.now);
+        let moment = Moment { after, seen: self.now, entry: position };
+        match &entry.what {
+            Observation::Object(object) => {
+                let object = Arc::new(object.clone());
+                self.world.put(position, &object);
+                for expectation in &mut self.expectations {
+                    expectation.take_object(&object, moment, &self.world);
+                }
+            }
+            Observation::Log(line) => {
+                for expectation in &mut self.expectations {
+                    expectation.take_line(line, moment, &self.world);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A `never` lasts as long as the action and the other expectations need.
     fn decide_open_ended(&mut self) {
-        if self.expectations.iter().all(|e| e.verdict().is_some() || e.waits_for_step()) {
+        if self.has_acted && self.expectations.iter().all(|e| e.verdict().is_some() || e.waits_for_step()) {
             for expectation in &mut self.expectations {
                 expectation.step_over(self.now);
             }
         }
     }
-}
-
-/// The world with the times of its interrupted streams counted from the step's action.
-fn relative(world: &World, zero: Duration) -> World {
-    let mut world = world.clone();
-    world.count_from(zero);
-    world
 }

@@ -1,19 +1,26 @@
 //! What a subject looks like at a moment, and whether a row is like it.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::scenario::{CountRange, LastTermination, Row};
 use crate::timeline::ObjectObservation;
 
-/// What a subject looks like at a moment.
-#[derive(Debug)]
+/// The objects of a selection, by name.
+pub(super) type Members = BTreeMap<String, Arc<ObjectObservation>>;
+
+/// What a subject looks like at a moment. Cheap to clone.
+#[derive(Clone, Debug)]
 pub(super) enum View<'a> {
     /// One object; none while it does not exist.
-    Object(Option<&'a ObjectObservation>),
+    Object(Option<Arc<ObjectObservation>>),
     /// The objects of a selection, taken together, and how many they must be.
-    Selection(Vec<&'a ObjectObservation>, &'a CountRange),
+    Selection(Arc<Members>, CountRange),
     /// A line of a log.
-    Line(&'a str),
+    Line(Cow<'a, str>),
     /// How many matching events have occurred in this step, and how many must at least.
     Occurrences(u32, u32),
 }
@@ -22,8 +29,11 @@ impl View<'_> {
     /// Whether the view is like the row.
     pub(super) fn is_like(&self, row: &Row) -> bool {
         match self {
-            Self::Object(object) => object_is_like(row, *object),
-            Self::Selection(objects, count) => self.counts(count) && objects.iter().all(|object| object_is_like(row, Some(object))),
+            Self::Object(object) => object_is_like(row, object.as_deref()),
+            Self::Selection(members, _) if row.exists == Some(false) => members.is_empty(),
+            Self::Selection(members, count) => {
+                counts(members, count) && members.values().all(|object| object_is_like(row, Some(object)))
+            }
             Self::Line(line) => row.line.as_ref().is_none_or(|wanted| wanted.matches(line)),
             Self::Occurrences(seen, wanted) => seen >= wanted,
         }
@@ -32,23 +42,21 @@ impl View<'_> {
     /// Whether the view holds what a `never` forbids.
     pub(super) fn violates(&self, row: &Row) -> bool {
         match self {
-            Self::Selection(objects, _) => {
-                let by_count = row.count.as_ref().is_some_and(|count| self.counts(count));
-                by_count || (!says_nothing(row) && objects.iter().any(|object| object_is_like(row, Some(object))))
+            Self::Selection(members, _) => {
+                let by_count = row.count.as_ref().is_some_and(|count| counts(members, count));
+                let by_absence = row.exists == Some(false) && members.is_empty();
+                let by_one = !says_nothing(row) && members.values().any(|object| object_is_like(row, Some(object)));
+                by_count || by_absence || by_one
             }
             other => other.is_like(row),
         }
     }
 
-    fn counts(&self, range: &CountRange) -> bool {
-        matches!(self, Self::Selection(objects, _) if range.contains(&u32::try_from(objects.len()).unwrap_or(u32::MAX)))
-    }
-
     /// How many conditions of the row the view meets; to find the nearest miss.
     pub(super) fn score(&self, row: &Row) -> usize {
         match self {
-            Self::Object(object) => object.map_or(0, |object| object_score(row, object)),
-            Self::Selection(objects, _) => objects.iter().map(|object| object_score(row, object)).sum(),
+            Self::Object(object) => object.as_deref().map_or(0, |object| object_score(row, object)),
+            Self::Selection(members, _) => members.values().map(|object| object_score(row, object)).sum(),
             Self::Line(_) => 0,
             Self::Occurrences(seen, _) => *seen as usize,
         }
@@ -57,18 +65,49 @@ impl View<'_> {
     /// The view in words, with what the row asks about.
     pub(super) fn describe(&self, row: &Row) -> String {
         match self {
-            Self::Object(None) => "it does not exist".to_owned(),
+            Self::Object(None) => "no such object".to_owned(),
             Self::Object(Some(object)) => describe_object(row, object),
-            Self::Selection(objects, _) if objects.is_empty() => "there is none".to_owned(),
-            Self::Selection(objects, _) => {
-                let each: Vec<_> =
-                    objects.iter().map(|object| format!("{}: {}", object.name, describe_object(row, object))).collect();
-                format!("{} of them: {}", each.len(), each.join("; "))
+            Self::Selection(members, _) if members.is_empty() => "none of them".to_owned(),
+            Self::Selection(members, _) => {
+                format!("{} of them: {}", members.len(), each(row, members.values()))
             }
             Self::Line(line) => format!("the line `{line}`"),
+            Self::Occurrences(1, 1) => "the event".to_owned(),
             Self::Occurrences(seen, wanted) => format!("{seen} of {wanted} occurrences"),
         }
     }
+
+    /// What a `never` forbids, in words.
+    pub(super) fn describe_violation(&self, row: &Row) -> String {
+        match self {
+            Self::Selection(members, _) if !says_nothing(row) => {
+                let like: Vec<_> = members.values().filter(|object| object_is_like(row, Some(object))).collect();
+                if like.is_empty() { self.describe(row) } else { each(row, like.into_iter()) }
+            }
+            other => other.describe(row),
+        }
+    }
+
+    /// The view without its borrows, to be described later.
+    pub(super) fn into_owned(self) -> View<'static> {
+        match self {
+            Self::Object(object) => View::Object(object),
+            Self::Selection(members, count) => View::Selection(members, count),
+            Self::Line(line) => View::Line(Cow::Owned(line.into_owned())),
+            Self::Occurrences(seen, wanted) => View::Occurrences(seen, wanted),
+        }
+    }
+}
+
+fn each<'a>(row: &Row, objects: impl Iterator<Item = &'a Arc<ObjectObservation>>) -> String {
+    let one = |object: &Arc<ObjectObservation>| {
+        if says_nothing(row) { object.name.clone() } else { format!("{}: {}", object.name, describe_object(row, object)) }
+    };
+    objects.map(one).collect::<Vec<_>>().join("; ")
+}
+
+fn counts(members: &Members, range: &CountRange) -> bool {
+    range.contains(&u32::try_from(members.len()).unwrap_or(u32::MAX))
 }
 
 fn says_nothing(row: &Row) -> bool {

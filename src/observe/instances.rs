@@ -7,30 +7,82 @@ use crate::timeline::{Change, Instance, ObjectObservation};
 
 /// The instances whose logs the API server can still give: of each container the current one and its predecessor.
 pub(super) fn of_pod(pod: &ObjectObservation) -> Vec<(Instance, Life)> {
-    let lists = ["/status/initContainerStatuses", "/status/containerStatuses"];
-    let statuses = lists.iter().filter_map(|pointer| pod.object.pointer(pointer)?.as_array()).flatten();
-    statuses.flat_map(|status| of_container(pod, status)).collect()
+    let of_container = |status| {
+        let container = name(status)?.to_owned();
+        let lives = if pod.change == Change::Deleted { vec![(restarts(status), Life::Gone)] } else { lives(status) };
+        let instance =
+            move |restart| Instance { pod: pod.name.clone(), uid: pod.uid.clone(), container: container.clone(), restart };
+        Some(lives.into_iter().map(move |(restart, life)| (instance(restart), life)))
+    };
+    statuses(&pod.object).filter_map(of_container).flatten().collect()
 }
 
-fn of_container(pod: &ObjectObservation, status: &Value) -> Vec<(Instance, Life)> {
-    let Some(container) = status.get("name").and_then(Value::as_str) else { return Vec::new() };
-    let restarts = status.get("restartCount").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
-    let instance = |restart| Instance { pod: pod.name.clone(), uid: pod.uid.clone(), container: container.to_owned(), restart };
+/// What the status of a Pod of that name says of an instance.
+pub(super) fn life_of(instance: &Instance, pod: &Value) -> Life {
+    let is_same = pod.pointer("/metadata/uid").and_then(Value::as_str) == Some(&instance.uid);
+    let status = statuses(pod).find(|status| is_same && name(status) == Some(&instance.container));
+    let lives = status.map(lives).unwrap_or_default();
+    lives.into_iter().find(|(restart, _)| *restart == instance.restart).map_or(Life::Gone, |(_, life)| life)
+}
+
+fn statuses(pod: &Value) -> impl Iterator<Item = &Value> {
+    let lists = ["/status/initContainerStatuses", "/status/containerStatuses"];
+    lists.into_iter().filter_map(|pointer| pod.pointer(pointer)?.as_array()).flatten()
+}
+
+fn name(status: &Value) -> Option<&str> {
+    status.get("name").and_then(Value::as_str)
+}
+
+fn restarts(status: &Value) -> u32 {
+    status.get("restartCount").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
+}
+
+/// The instances of a container by how many there were before.
+fn lives(status: &Value) -> Vec<(u32, Life)> {
+    let restarts = restarts(status);
     let has = |pointer| status.pointer(pointer).is_some();
-    if pod.change == Change::Deleted {
-        return vec![(instance(restarts), Life::Gone)];
-    }
-    let mut instances = Vec::new();
+    let mut lives = Vec::new();
     if has("/state/running") {
-        instances.push((instance(restarts), Life::Running));
+        lives.push((restarts, Life::Running));
     } else if has("/state/terminated") || has("/lastState/terminated") {
         // While a container waits for its back-off, its current log is that of the instance that ended last
         // (`pkg/kubelet/kubelet_pods.go:validateContainerLogStatus`).
-        instances.push((instance(restarts), Life::Ended));
-        return instances;
+        lives.push((restarts, Life::Ended));
+        return lives;
     }
     if restarts > 0 && has("/lastState/terminated") {
-        instances.push((instance(restarts - 1), Life::Replaced));
+        lives.push((restarts - 1, Life::Replaced));
     }
-    instances
+    lives
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case::runs(0, json!({"running": {}}), json!({}), 0, Life::Running)]
+    #[case::restarted(1, json!({"running": {}}), json!({"terminated": {}}), 0, Life::Replaced)]
+    #[case::restarted_twice(2, json!({"running": {}}), json!({"terminated": {}}), 0, Life::Gone)]
+    #[case::ended(0, json!({"terminated": {}}), json!({}), 0, Life::Ended)]
+    #[case::backs_off(1, json!({"waiting": {}}), json!({"terminated": {}}), 1, Life::Ended)]
+    #[case::backs_off_once_more(2, json!({"waiting": {}}), json!({"terminated": {}}), 1, Life::Gone)]
+    #[case::not_started(0, json!({"waiting": {}}), json!({}), 0, Life::Gone)]
+    fn a_status_says_which_logs_there_are(
+        #[case] restarts: u32,
+        #[case] state: Value,
+        #[case] last: Value,
+        #[case] asked: u32,
+        #[case] life: Life,
+    ) {
+        let status = json!({"name": "c", "restartCount": restarts, "state": state, "lastState": last});
+        let pod = |uid: &str| json!({"metadata": {"name": "p", "uid": uid}, "status": {"containerStatuses": [status]}});
+        let instance = Instance { pod: "p".to_owned(), uid: "u".to_owned(), container: "c".to_owned(), restart: asked };
+        assert_eq!(life_of(&instance, &pod("u")), life);
+        assert_eq!(life_of(&instance, &pod("other")), Life::Gone);
+    }
 }

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use futures::{AsyncBufReadExt, TryStreamExt};
-use kube::Client;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, Client};
 use tokio::sync::watch;
 
+use super::instances;
 use super::sink::Sink;
 use crate::errors::chain;
 use crate::timeline::{Instance, LogLine, Observation, Stream};
@@ -72,23 +74,42 @@ impl From<kube::Error> for Failure {
 }
 
 impl LogFollow {
-    /// Puts out every line, until the instance has ended and its log is read.
-    pub(super) async fn run(mut self) {
+    /// Puts out every line, until the instance has ended and its log is read. With `interrupted_since`, the stream is marked as
+    /// interrupted already.
+    pub(super) async fn run(mut self, mut interrupted_since: Option<Duration>) {
         let stream = Stream::Log(self.instance.clone());
         let mut position = Position::default();
-        let mut interrupted_since: Option<Duration> = None;
         let mut wait = SHORTEST_WAIT;
         loop {
-            let life = *self.life.borrow_and_update();
-            match self.read(life, &mut position, interrupted_since).await {
+            let mut life = *self.life.borrow_and_update();
+            let read = match interrupted_since {
+                None => self.read(life, &mut position, None).await,
+                Some(_) => match self.life_now().await {
+                    Ok(Life::Gone) => {
+                        life = Life::Gone;
+                        Err(Failure::Refused("the API server no longer has this log".to_owned()))
+                    }
+                    Ok(now) => {
+                        life = now;
+                        self.read(life, &mut position, interrupted_since).await
+                    }
+                    Err(failure) => Err(failure),
+                },
+            };
+            match read {
                 Ok(()) => {
+                    wait = SHORTEST_WAIT;
+                    let has_ended = self.sink.clock.elapsed();
                     let resumed = interrupted_since.take().is_some();
                     if resumed {
                         self.sink.resumed(&stream, false);
                     }
-                    wait = SHORTEST_WAIT;
                     if life != Life::Running || position.lines > MOST_LINES || !resumed && self.ends_soon().await {
                         return;
+                    }
+                    if !resumed {
+                        self.sink.interrupted(&stream, "the API server ended the log of a running container".to_owned());
+                        interrupted_since = Some(has_ended);
                     }
                 }
                 Err(failure) => {
@@ -108,6 +129,15 @@ impl LogFollow {
                 }
             }
         }
+    }
+
+    /// What the Pod's status says now: after an interruption, what a watch said of it may be old, and the container's log that of
+    /// another instance.
+    async fn life_now(&self) -> Result<Life, Failure> {
+        let pods = Api::<Pod>::namespaced(self.client.clone(), &self.namespace);
+        let pod = pods.get(&self.instance.pod).await?;
+        let pod = serde_json::to_value(pod).map_err(|error| Failure::Broken(error.to_string()))?;
+        Ok(instances::life_of(&self.instance, &pod))
     }
 
     /// Whether the Pod's status says in time that the instance has ended.
@@ -179,4 +209,35 @@ fn is_seen(to_skip: &mut Position, time: &str) -> bool {
     let seen = to_skip.lines_of_time > 0;
     to_skip.lines_of_time = to_skip.lines_of_time.saturating_sub(1);
     seen
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// Lines as they come again, `time text`, after those that were read.
+    #[rstest]
+    #[case::nothing_was_read(&[], &["1 a"], &["1 a"])]
+    #[case::all_were_read(&["1 a", "2 b"], &["1 a", "2 b"], &[])]
+    #[case::later_ones_are_new(&["1 a"], &["1 a", "2 b"], &["2 b"])]
+    #[case::equal_times_are_counted(&["1 a", "1 b"], &["1 a", "1 b", "1 c"], &["1 c"])]
+    #[case::old_ones_are_rotated_away(&["1 a", "2 b"], &["2 b", "3 c"], &["3 c"])]
+    fn a_read_goes_on_where_it_broke_off(#[case] read: &[&str], #[case] again: &[&str], #[case] new: &[&str]) {
+        let time = |line: &str| line.split_once(' ').map(|(time, _)| time.to_owned()).unwrap_or_default();
+        let mut position = Position::default();
+        read.iter().for_each(|line| position.count(&time(line)));
+        let mut to_skip = position.clone();
+        let left: Vec<&str> = again.iter().copied().filter(|line| !is_seen(&mut to_skip, &time(line))).collect();
+        assert_eq!(left, new);
+        assert_eq!(position.lines, read.len());
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters() {
+        let line = format!("{}é", "a".repeat(LONGEST_LINE - 1));
+        assert_eq!(cut(&line).len(), LONGEST_LINE - 1);
+        assert_eq!(cut("short"), "short");
+    }
 }

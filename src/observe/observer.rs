@@ -1,6 +1,7 @@
 //! Runs the watches of a scenario's namespace, and a log follow for each container instance in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use kube::Client;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -12,7 +13,7 @@ use super::sink::Sink;
 use super::watch::Watch;
 use crate::clock::Clock;
 use crate::resources::{Resource, ResourceError};
-use crate::timeline::{Entry, Instance, ObjectObservation, Observation};
+use crate::timeline::{Entry, Instance, ObjectObservation, Observation, Stream};
 
 /// A namespace that cannot be observed.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,8 @@ pub struct Observer {
     namespace: String,
     sink: Sink,
     entries: mpsc::UnboundedReceiver<Entry>,
+    /// Entries that come before those of the channel.
+    first: VecDeque<Entry>,
     tasks: JoinSet<()>,
     lives: BTreeMap<Instance, watch::Sender<Life>>,
 }
@@ -61,26 +64,30 @@ impl Observer {
             let failed = |reason| ObserveError::Watch { kind: kind.clone(), namespace: namespace.to_owned(), reason };
             answer.map_err(failed)?;
         }
-        Ok(Self { client, namespace: namespace.to_owned(), sink, entries, tasks, lives: BTreeMap::new() })
+        Ok(Self { client, namespace: namespace.to_owned(), sink, entries, first: VecDeque::new(), tasks, lives: BTreeMap::new() })
     }
 
     /// The next entry; waits for it. Safe to drop and call again.
     pub async fn next(&mut self) -> Option<Entry> {
+        if let Some(entry) = self.first.pop_front() {
+            return Some(entry);
+        }
         let entry = self.entries.recv().await?;
         if let Observation::Object(object) = &entry.what
             && object.kind == "Pod"
         {
-            self.follow_logs(object);
+            self.follow_logs(object, entry.t, entry.after);
         }
         Some(entry)
     }
 
-    /// Puts an entry of the caller's own into the order of the observations.
-    pub fn put(&self, what: Observation) {
-        self.sink.put(None, what);
+    /// Where the caller puts entries of its own into the order of the observations.
+    pub(crate) fn sink(&self) -> Sink {
+        self.sink.clone()
     }
 
-    fn follow_logs(&mut self, pod: &ObjectObservation) {
+    /// With `after`, the Pod has been so since then: so have its logs not been read, and nothing may be said of them before they are.
+    fn follow_logs(&mut self, pod: &ObjectObservation, t: Duration, after: Option<Duration>) {
         for (instance, life) in instances::of_pod(pod) {
             if let Some(known) = self.lives.get(&instance) {
                 known.send_replace(life);
@@ -91,8 +98,13 @@ impl Observer {
             }
             let (sender, receiver) = watch::channel(life);
             self.lives.insert(instance.clone(), sender);
+            if after.is_some() {
+                let reason = "the container was started while the watch of the Pods was interrupted".to_owned();
+                let what = Observation::Interrupted { stream: Stream::Log(instance.clone()), reason };
+                self.first.push_back(Entry { t, after: None, what });
+            }
             let (client, namespace, sink) = (self.client.clone(), self.namespace.clone(), self.sink.clone());
-            self.tasks.spawn(LogFollow { client, namespace, instance, life: receiver, sink }.run());
+            self.tasks.spawn(LogFollow { client, namespace, instance, life: receiver, sink }.run(after));
         }
         while self.tasks.try_join_next().is_some() {}
     }

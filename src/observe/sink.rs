@@ -9,14 +9,14 @@ use crate::timeline::{Entry, Observation, Stream};
 
 /// Stamps observations with the time and hands them on. Copies write to the same timeline.
 #[derive(Clone)]
-pub(super) struct Sink {
+pub(crate) struct Sink {
     pub(super) clock: Clock,
     pub(super) entries: mpsc::UnboundedSender<Entry>,
 }
 
 impl Sink {
     /// Something was seen now. With `after`, it happened at any time since then.
-    pub(super) fn put(&self, after: Option<Duration>, what: Observation) {
+    pub(crate) fn put(&self, after: Option<Duration>, what: Observation) {
         // Nobody listens any more once the scenario is over; then there is nothing left to tell.
         let _ = self.entries.send(Entry { t: self.clock.elapsed(), after, what });
     }

@@ -15,8 +15,8 @@ const LEFT_OUT: [&str; 4] = ["NAME", "AGE", "LAST SEEN", "FIRST SEEN"];
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Table {
-    #[serde(default)]
-    column_definitions: Vec<ColumnDefinition>,
+    /// Null in all but the first Table of a watch.
+    column_definitions: Option<Vec<ColumnDefinition>>,
     #[serde(default)]
     pub(super) rows: Vec<TableRow>,
 }
@@ -39,8 +39,8 @@ pub(super) struct Headers(Vec<String>);
 impl Headers {
     /// Takes the headers of a Table that has some.
     pub(super) fn learn(&mut self, table: &Table) {
-        if !table.column_definitions.is_empty() {
-            self.0 = table.column_definitions.iter().map(|column| column.name.to_uppercase()).collect();
+        if let Some(columns) = table.column_definitions.as_ref().filter(|columns| !columns.is_empty()) {
+            self.0 = columns.iter().map(|column| column.name.to_uppercase()).collect();
         }
     }
 
@@ -53,4 +53,29 @@ impl Headers {
 
 fn text(cell: &Value) -> String {
     cell.as_str().map_or_else(|| cell.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_first_table_names_the_columns_of_all() {
+        let row = |ready| json!({"cells": ["web", ready, 3, "5s"], "object": {}});
+        let columns: Vec<Value> = ["Name", "Ready", "Restarts", "Age"].iter().map(|name| json!({"name": name})).collect();
+        let first: Table = serde_json::from_value(json!({"columnDefinitions": columns, "rows": [row("0/1")]})).unwrap();
+        let later: Table = serde_json::from_value(json!({"columnDefinitions": null, "rows": [row("1/1")]})).unwrap();
+        let mut headers = Headers::default();
+        let cells: Vec<_> = [first, later]
+            .iter()
+            .flat_map(|table| {
+                headers.learn(table);
+                headers.cells(&table.rows[0])
+            })
+            .collect();
+        let cell = |header: &str, text: &str| (header.to_owned(), text.to_owned());
+        assert_eq!(cells, [cell("READY", "0/1"), cell("RESTARTS", "3"), cell("READY", "1/1"), cell("RESTARTS", "3")]);
+    }
 }

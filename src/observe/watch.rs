@@ -21,8 +21,8 @@ use crate::timeline::{Change, ObjectObservation, Observation, Stream};
 /// The waits between two attempts to resume grow up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// How often a watch that has not begun yet is tried.
-const ATTEMPTS_TO_BEGIN: u32 = 10;
+/// How long a watch that has not begun yet is tried.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json";
 
@@ -43,6 +43,12 @@ pub(super) struct Watch {
     known: BTreeMap<String, ObjectObservation>,
     /// Where to resume.
     resource_version: String,
+}
+
+/// The resourceVersions of all objects, and of their list.
+struct Listed {
+    objects: BTreeMap<String, u64>,
+    version: u64,
 }
 
 /// Why a watch ended.
@@ -113,16 +119,19 @@ impl Watch {
     }
 
     async fn begin_patiently(&mut self) -> Result<Responses, String> {
+        let started = tokio::time::Instant::now();
         let mut wait = Duration::from_millis(50);
-        for _ in 1..ATTEMPTS_TO_BEGIN {
+        loop {
             match self.initial_state(None).await {
                 Ok(responses) => return Ok(responses),
                 Err(Ended::Refused(reason)) => return Err(reason),
+                Err(ended) if started.elapsed() + wait > PATIENCE => {
+                    return Err(format!("{} (tried for {} s)", ended.reason(), PATIENCE.as_secs()));
+                }
                 Err(_) => tokio::time::sleep(wait).await,
             }
             wait = (wait * 2).min(LONGEST_WAIT);
         }
-        self.initial_state(None).await.map_err(Ended::reason)
     }
 
     /// Puts out what comes, until nothing comes any more.
@@ -138,17 +147,18 @@ impl Watch {
     /// Tries until the watch goes on.
     async fn come_back(&mut self, since: Duration) -> Responses {
         let mut wait = Duration::from_millis(20);
+        let mut gap = false;
         loop {
-            match self.catch_up(since).await {
+            let back = if gap { self.initial_state(Some(since)).await } else { self.catch_up(since).await };
+            match back {
                 Ok(responses) => {
-                    self.sink.resumed(&self.stream, false);
+                    self.sink.resumed(&self.stream, gap);
                     return responses;
                 }
-                Err(Ended::Expired) => {
-                    if let Ok(responses) = self.initial_state(Some(since)).await {
-                        self.sink.resumed(&self.stream, true);
-                        return responses;
-                    }
+                // What is forgotten once stays so, however often the state is then read in vain.
+                Err(Ended::Expired) if !gap => {
+                    gap = true;
+                    continue;
                 }
                 Err(_) => {}
             }
@@ -168,26 +178,21 @@ impl Watch {
         Ok(responses)
     }
 
-    fn has_caught_up(&self, listed: &BTreeMap<String, u64>) -> bool {
-        let is_as_new =
-            |(name, version): (&String, &u64)| self.known.get(name).is_some_and(|known| version_of(&known.object) >= *version);
-        listed.iter().all(is_as_new)
-            && self.known.keys().all(|name| listed.contains_key(name) || self.is_newer_than_all(name, listed))
-    }
-
-    /// An object that was created after the list is in none.
-    fn is_newer_than_all(&self, name: &str, listed: &BTreeMap<String, u64>) -> bool {
-        let newest = listed.values().max().copied().unwrap_or(u64::MAX);
-        self.known.get(name).is_some_and(|known| version_of(&known.object) > newest)
+    /// Whether everything of the list is known: each object, and that each other one is gone, unless it was created after the list.
+    fn has_caught_up(&self, listed: &Listed) -> bool {
+        let known = |name: &String| self.known.get(name).map(|known| version_of(&known.object));
+        listed.objects.iter().all(|(name, version)| known(name).is_some_and(|known| known >= *version))
+            && self.known.keys().all(|name| listed.objects.contains_key(name) || known(name) > Some(listed.version))
     }
 
     /// The resourceVersions of all objects now.
-    async fn list_versions(&self) -> Result<BTreeMap<String, u64>, Ended> {
+    async fn list_versions(&self) -> Result<Listed, Ended> {
         let request = http::Request::get(self.resource.path(&self.namespace)).header(header::ACCEPT, METADATA_LIST);
         let request = request.body(Vec::new()).map_err(|e| Ended::Refused(e.to_string()))?;
         let list: Value = self.client.request(request).await?;
         let items = list.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        Ok(items.iter().map(|item| (name_of(item).to_owned(), version_of(item))).collect())
+        let objects = items.iter().map(|item| (name_of(item).to_owned(), version_of(item))).collect();
+        Ok(Listed { objects, version: version_of(&list) })
     }
 
     /// Puts out the state of all objects as it is now. After a gap, only of those that have changed, and those that are gone.
@@ -242,7 +247,10 @@ impl Watch {
             "MODIFIED" => Change::Modified,
             "DELETED" => Change::Deleted,
             "BOOKMARK" => {
-                if let Some(row) = parse_table(event)?.rows.first() {
+                let table = parse_table(event)?;
+                // The first Table of a watch has the headers, whatever it is about.
+                self.headers.learn(&table);
+                if let Some(row) = table.rows.first() {
                     resource_version(&row.object).clone_into(&mut self.resource_version);
                 }
                 return Ok(());
@@ -260,7 +268,10 @@ impl Watch {
     fn put(&mut self, change: Change, row: TableRow, after: Option<Duration>) {
         let columns = self.headers.cells(&row);
         let mut object = row.object;
-        resource_version(&object).clone_into(&mut self.resource_version);
+        if change != Change::Initial {
+            // The initial state comes in no order; the bookmark after it says where to resume.
+            resource_version(&object).clone_into(&mut self.resource_version);
+        }
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.remove("managedFields");
         }

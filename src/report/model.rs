@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::Location;
@@ -12,8 +13,8 @@ use crate::verdict::{Outcome, Verdict};
 /// The version of the JSON report; a reader refuses a higher one.
 pub const REPORT_VERSION: u32 = 1;
 
-/// What a run found out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What a run found out. Its JSON form also says what follows from it, see [`json`](super::json).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Report {
     /// [`REPORT_VERSION`] of the writer.
     pub version: u32,
@@ -35,7 +36,7 @@ pub struct Report {
 }
 
 /// Where the scenarios ran.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterFacts {
     /// `kind`, `context`, `sim`.
     pub provider: String,
@@ -50,7 +51,7 @@ pub struct ClusterFacts {
 }
 
 /// What came of one scenario.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct ScenarioReport {
     /// Its name.
     pub name: String,
@@ -75,7 +76,7 @@ pub struct ScenarioReport {
 }
 
 /// What came of one step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepReport {
     /// Its name, or its action in words.
     pub name: String,
@@ -85,9 +86,11 @@ pub struct StepReport {
     pub state: StepState,
     /// When its action was sent, in seconds since the scenario began.
     #[serde(with = "seconds")]
+    #[schemars(with = "f64")]
     pub started: Duration,
     /// How long it took, in seconds.
     #[serde(with = "seconds")]
+    #[schemars(with = "f64")]
     pub duration: Duration,
     /// Its expectations, in the order of the file. An action that must answer something (exec, request) comes first.
     pub expectations: Vec<ExpectationReport>,
@@ -96,7 +99,7 @@ pub struct StepReport {
 }
 
 /// Whether a step was run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepState {
     /// It was run to its end.
@@ -108,7 +111,7 @@ pub enum StepState {
 }
 
 /// What came of one expectation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExpectationReport {
     /// The expectation in words, one line: `pod httpserver: READY 1/1, STATUS Running, by 15s`.
     pub expectation: String,
@@ -121,9 +124,9 @@ pub struct ExpectationReport {
 }
 
 /// What was seen around a failure.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FailureContext {
-    /// The last rows of the objects concerned, oldest first, as kubectl prints them; the first one is the header.
+    /// The last rows of the objects concerned, oldest first, as kubectl prints them; each carries its own headers, none is a header.
     pub rows: Vec<ObservedRow>,
     /// The last events of the namespace, oldest first: `t+12.0s  Warning  Unhealthy  pod/x  Readiness probe failed: …`.
     pub events: Vec<String>,
@@ -134,7 +137,7 @@ pub struct FailureContext {
 }
 
 /// A row as kubectl prints it, with its time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ObservedRow {
     /// In seconds since the step's action; negative before it.
     pub t: f64,
@@ -147,9 +150,16 @@ pub struct ObservedRow {
 }
 
 impl Report {
-    /// The worst outcome of all; errors outside of scenarios count. A run without scenarios passes.
+    /// The worst outcome of all; errors outside of scenarios count. A run that was interrupted or ran nothing is inconclusive at
+    /// best: only a run that proved everything it was asked to prove passes.
     pub fn outcome(&self) -> Outcome {
-        let own = if self.errors.is_empty() { Outcome::Pass } else { Outcome::Error };
+        let own = if !self.errors.is_empty() {
+            Outcome::Error
+        } else if self.interrupted || self.scenarios.is_empty() {
+            Outcome::Inconclusive
+        } else {
+            Outcome::Pass
+        };
         self.scenarios.iter().map(ScenarioReport::outcome).fold(own, Outcome::max)
     }
 }
@@ -168,14 +178,21 @@ impl ScenarioReport {
 }
 
 impl StepReport {
-    /// The worst outcome of its expectations. A step that was cut short is inconclusive at best, one that was not begun passes
-    /// (the reason that kept it from running counts where it arose).
+    /// The worst outcome of its expectations. What was not begun, cut short or not judged is inconclusive at best: nothing is
+    /// proven. (It never hides why it was not run, because that is worse or the same.)
     pub fn outcome(&self) -> Outcome {
         let own = match (&self.error, self.state) {
             (Some(_), _) => Outcome::Error,
-            (None, StepState::CutShort) => Outcome::Inconclusive,
-            (None, StepState::Done | StepState::NotRun) => Outcome::Pass,
+            (None, StepState::CutShort | StepState::NotRun) => Outcome::Inconclusive,
+            (None, StepState::Done) => Outcome::Pass,
         };
-        self.expectations.iter().filter_map(|e| e.verdict.as_ref()).map(|v| v.outcome).fold(own, Outcome::max)
+        self.expectations.iter().map(ExpectationReport::outcome).fold(own, Outcome::max)
+    }
+}
+
+impl ExpectationReport {
+    /// Its verdict's outcome; inconclusive without one.
+    pub fn outcome(&self) -> Outcome {
+        self.verdict.as_ref().map_or(Outcome::Inconclusive, |verdict| verdict.outcome)
     }
 }

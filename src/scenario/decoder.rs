@@ -18,6 +18,7 @@ pub(super) type ManifestCheck<'a> = &'a dyn Fn(&str) -> Result<(), String>;
 pub(super) struct Decoder<'a> {
     pub(super) source: &'a Source<'a>,
     pub(super) diagnostics: Vec<Diagnostic>,
+    errors: usize,
     pub(super) manifest: ManifestCheck<'a>,
 }
 
@@ -53,6 +54,11 @@ impl<'n> Fields<'n> {
         find(self.entries, key).map_or(self.span, |(key, _)| &key.span)
     }
 
+    /// Whether some keys are wrong, so that what seems to be missing may be there.
+    pub(super) fn is_mistyped(&self) -> bool {
+        self.mistyped
+    }
+
     /// Where the mapping stands.
     pub(super) fn span(&self) -> &'n Range<usize> {
         self.span
@@ -65,13 +71,14 @@ fn find<'n>(entries: &'n [(Node, Node)], key: &str) -> Option<&'n (Node, Node)> 
 
 impl<'a> Decoder<'a> {
     pub(super) fn new(source: &'a Source<'a>, manifest: ManifestCheck<'a>) -> Self {
-        Self { source, diagnostics: Vec::new(), manifest }
+        Self { source, diagnostics: Vec::new(), errors: 0, manifest }
     }
 
     /// Reports an error.
     pub(super) fn error(&mut self, span: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
         let help = Some(help.into()).filter(|help| !help.is_empty());
         self.diagnostics.push(self.source.error(span, message, help));
+        self.errors += 1;
     }
 
     /// Reports a warning.
@@ -81,7 +88,7 @@ impl<'a> Decoder<'a> {
 
     /// How many errors there are.
     pub(super) fn errors(&self) -> usize {
-        self.diagnostics.iter().filter(|d| d.is_error()).count()
+        self.errors
     }
 
     /// A mapping; keys that its shape does not have are errors.
@@ -293,7 +300,7 @@ pub(super) fn listed(words: &[&str], and: &str) -> String {
 }
 
 /// What a mistyped word most likely meant.
-pub(super) fn nearest<T: AsRef<str>>(word: &str, known: impl Iterator<Item = T>) -> Option<T> {
+pub(crate) fn nearest<T: AsRef<str>>(word: &str, known: impl Iterator<Item = T>) -> Option<T> {
     if word.len() > 100 {
         return None;
     }

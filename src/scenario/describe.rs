@@ -43,19 +43,21 @@ impl Display for Subject {
 
 impl Display for Selection {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.quantifier {
-            Quantifier::All => "all ",
-            Quantifier::Each => "each of ",
-        })?;
-        if let Some(count) = &self.count {
-            write!(f, "{} ", count_range(count))?;
-        }
-        f.write_str(match self.terminating {
+        let count = self.count.as_ref().map(|count| (*count.start(), *count.end()));
+        let (some, plural) = match (self.quantifier, &self.count) {
+            (Quantifier::Each, Some(range)) => (format!("each of {}", count_range(range)), "s"),
+            (Quantifier::Each, None) => ("each of the".to_owned(), "s"),
+            (Quantifier::All, _) if count == Some((0, 0)) => ("no".to_owned(), ""),
+            (Quantifier::All, _) if count == Some((1, 1)) => ("the one".to_owned(), ""),
+            (Quantifier::All, Some(range)) => (format!("all {}", count_range(range)), "s"),
+            (Quantifier::All, None) => ("all".to_owned(), "s"),
+        };
+        let terminating = match self.terminating {
             Some(true) => "terminating ",
             Some(false) => "not terminating ",
             None => "",
-        })?;
-        write!(f, "{}s with {}", self.kind.to_lowercase(), self.selector)
+        };
+        write!(f, "{some} {terminating}{}{plural} with {}", self.kind.to_lowercase(), self.selector)
     }
 }
 
@@ -92,8 +94,12 @@ impl Display for Claim {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sequence { rows, between } => sequence(f, rows, *between),
-            Self::Never { row, hold: None } => write!(f, "never {row}"),
-            Self::Never { row, hold: Some(hold) } => write!(f, "never {row}, for {}", duration(*hold)),
+            Self::Never { row, hold } => {
+                let row = row.to_string();
+                let space = if row.is_empty() { "" } else { " " };
+                write!(f, "never{space}{row}")?;
+                hold.map_or(Ok(()), |hold| write!(f, ", for {}", duration(hold)))
+            }
             Self::Every { row, period, tolerance, times, .. } => {
                 let row = row.to_string();
                 let space = if row.is_empty() { "" } else { " " };
@@ -142,7 +148,11 @@ impl Display for Row {
         parts.extend(first.chain(others).map(|(header, wanted)| format!("{header} {wanted}")));
         parts.extend(self.fields.iter().map(|(path, wanted)| format!("{path} = {wanted}")));
         parts.extend(self.last_termination.iter().map(LastTermination::to_string));
-        parts.extend(self.exists.map(|exists| if exists { "exists" } else { "does not exist" }.to_owned()));
+        match self.exists {
+            Some(true) if parts.is_empty() => parts.push("exists".to_owned()),
+            Some(false) => parts.push("does not exist".to_owned()),
+            _ => {}
+        }
         parts.extend(self.count.iter().map(|count| format!("{} of them", count_range(count))));
         parts.extend(self.line.iter().map(|line| format!("`{line}`")));
         f.write_str(&parts.join(", "))

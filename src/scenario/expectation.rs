@@ -165,7 +165,7 @@ fn event_pattern(dx: &mut Decoder<'_>, node: &Node) -> Option<EventPattern> {
     let for_object = fields.get("for-object").and_then(|node| event_target(dx, node));
     let source = fields.get("source").and_then(|node| dx.matcher(node, "`source`"));
     let count = fields.get("count").map_or(Some(1), |node| dx.number(node, "`count`", 1, 1_000_000));
-    if fields.present(&["type", "reason", "message", "for-object", "source"]).is_empty() {
+    if fields.present(&["type", "reason", "message", "for-object", "source"]).is_empty() && !fields.is_mistyped() {
         dx.error(fields.span(), "this means every event", "say at least a `reason`, such as `reason: Unhealthy`");
         return None;
     }

@@ -57,7 +57,7 @@ pub(super) fn named(name: &str) -> Option<&'static Kind> {
 }
 
 /// The columns of a kind, if labproof knows them.
-pub(super) fn columns(api_version: &str, kind: &str) -> Option<&'static [&'static str]> {
+pub(crate) fn columns(api_version: &str, kind: &str) -> Option<&'static [&'static str]> {
     KINDS.iter().find(|known| known.api_version == api_version && known.name == kind).map(|known| known.columns)
 }
 

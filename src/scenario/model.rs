@@ -31,7 +31,7 @@ pub struct Scenario {
 }
 
 /// A place in a scenario file, both counted from 1; the column counts characters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Location {
     /// The line.
     pub line: usize,

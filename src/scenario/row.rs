@@ -44,7 +44,7 @@ pub(super) fn content(dx: &mut Decoder<'_>, fields: &Fields<'_>, kind: RowKind<'
         dx.error(fields.key_span("last-termination"), format!("a {} has no containers that end", kind.kind), "only Pods have");
     }
     row.exists = fields.get("exists").and_then(|node| dx.boolean(node, "`exists`"));
-    if dx.errors() > before {
+    if dx.errors() > before || fields.is_mistyped() {
         return None;
     }
     let says_more = !row.columns.is_empty() || !row.fields.is_empty() || row.last_termination.is_some();
@@ -128,7 +128,7 @@ fn entries<'n>(dx: &mut Decoder<'_>, node: &'n Node, what: &str, example: &str) 
 
 fn last_termination(dx: &mut Decoder<'_>, node: &Node) -> Option<LastTermination> {
     let fields = dx.fields(node, &shapes::LAST_TERMINATION)?;
-    if fields.present(&["reason", "exit-code"]).is_empty() {
+    if fields.present(&["reason", "exit-code"]).is_empty() && !fields.is_mistyped() {
         dx.error(fields.span(), "`last-termination` needs `reason` or `exit-code`", "such as `{reason: Error, exit-code: 2}`");
         return None;
     }

@@ -1,15 +1,11 @@
 //! What is asked of the Docker engine, by the `docker` program that kind uses too.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::cluster::ProvisionError;
 use crate::cluster::command::{CommandError, Programs};
-
-/// How long the engine may take to answer.
-const ANSWER: Duration = Duration::from_secs(20);
 
 /// Kind's label on its containers; the value is the cluster's name.
 const CLUSTER_LABEL: &str = "io.x-k8s.kind.cluster";
@@ -98,7 +94,7 @@ impl Docker<'_> {
             return Ok(Vec::new());
         }
         let args: Vec<&str> = ["container", "inspect"].into_iter().chain(ids.split_whitespace()).collect();
-        let text = match self.0.run("docker", &args, ANSWER).await {
+        let text = match self.0.ask("docker", &args).await {
             // It was removed between the two questions: then the answer lacks it.
             Err(CommandError::Failed { stderr, .. }) if stderr.contains("No such container") => {
                 return Box::pin(self.nodes(cluster)).await;
@@ -125,7 +121,7 @@ impl Docker<'_> {
         let ask =
             ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "get", "nodes", "--selector", label, "--output", "name"];
         let args: Vec<&str> = ["exec", &container].into_iter().chain(ask).collect();
-        match self.0.run("docker", &args, ANSWER).await {
+        match self.0.ask("docker", &args).await {
             Ok(names) => Ok(!names.trim().is_empty()),
             Err(CommandError::Failed { stderr, .. }) if !engine_trouble(&stderr) => Ok(false),
             Err(error) => Err(failure(&error)),
@@ -151,7 +147,7 @@ impl Docker<'_> {
 
     /// Whether the engine has the image, so that it need not be pulled.
     pub(crate) async fn has_image(&self, image: &str) -> Result<bool, ProvisionError> {
-        match self.0.run("docker", &["image", "inspect", "--format", "{{.Id}}", image], ANSWER).await {
+        match self.0.ask("docker", &["image", "inspect", "--format", "{{.Id}}", image]).await {
             Ok(_) => Ok(true),
             Err(CommandError::Failed { stderr, .. }) if stderr.to_lowercase().contains("no such image") => Ok(false),
             Err(error) => Err(failure(&error)),
@@ -159,7 +155,7 @@ impl Docker<'_> {
     }
 
     async fn run(&self, args: &[&str]) -> Result<String, ProvisionError> {
-        self.0.run("docker", args, ANSWER).await.map_err(|error| failure(&error))
+        self.0.ask("docker", args).await.map_err(|error| failure(&error))
     }
 }
 

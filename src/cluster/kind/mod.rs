@@ -9,6 +9,8 @@ pub(crate) mod preflight;
 mod reuse;
 mod stand_ins;
 
+pub use stand_ins::load_into;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,11 +19,11 @@ use kube::config::Kubeconfig;
 
 use self::create::Creation;
 use self::docker::Docker;
-pub use self::stand_ins::Archive;
 use super::command::Programs;
 use super::state::{Claim, KindRecord, KindWish, Record, Stage, StateDir, Subject};
 use super::{Cluster, Needs, Provider, ProvisionError, connect, phase, ready};
 use crate::clock::Clock;
+use crate::images::StandIns;
 use crate::progress::Progress;
 use crate::report::ClusterFacts;
 
@@ -31,7 +33,7 @@ const NODES_LIMIT: Duration = Duration::from_mins(4);
 const CONTROLLERS_LIMIT: Duration = Duration::from_mins(1);
 
 /// What kind of cluster is made, and with what.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct KindOptions {
     /// Where `docker` and `kind` are.
     pub programs: Programs,
@@ -47,8 +49,8 @@ pub struct KindOptions {
     pub config: Option<PathBuf>,
     /// Use a cluster that an earlier run kept, if there is one like this.
     pub reuse: bool,
-    /// The stand-in images that are side-loaded.
-    pub stand_ins: Vec<Archive>,
+    /// The stand-in images that are side-loaded, if any.
+    pub stand_ins: Option<StandIns>,
 }
 
 /// Makes, uses and deletes a kind cluster.
@@ -84,7 +86,7 @@ impl KindProvider {
             preflight::check_name_is_free(&options.programs, &name).await?;
         }
         let image = wish.node_image.clone();
-        let record = KindRecord { wish, stage: Stage::Creating, loaded: std::collections::BTreeMap::new() };
+        let record = KindRecord { wish, stage: Stage::Creating, loaded: None };
         let made = Clock::from_wall_clock().epoch().to_string();
         let claim = options.state.claim(&name, Record::new(&options.run_id, made, Subject::Kind(record)))?;
 
@@ -131,8 +133,9 @@ impl KindProvider {
         let Some(made) = &mut self.made else { return Err(nothing_made()) };
         let options = &self.options;
         // The nodes get ready meanwhile.
-        stand_ins::load(&options.programs, &mut made.claim, &options.stand_ins, progress).await?;
-        let (client, kubernetes) = connect_to(&made.claim, API_LIMIT).await?;
+        stand_ins::load(&options.programs, &mut made.claim, options.stand_ins.as_ref(), progress).await?;
+        let connection = connect_to(&made.claim, API_LIMIT);
+        let (client, kubernetes) = phase(progress, "Waiting for the API server", connection).await?;
         let text = if nodes == 1 {
             "Waiting until the node is Ready".to_owned()
         } else {
@@ -154,7 +157,7 @@ impl KindProvider {
             name,
             kubernetes,
             node_image: nodes.into_iter().next().map(|node| node.image),
-            stand_ins: self.options.stand_ins.iter().map(|archive| archive.image.clone()).collect(),
+            stand_ins: self.options.stand_ins.iter().flat_map(StandIns::images).map(str::to_owned).collect(),
         };
         let kubeconfig = Some(made.claim.kubeconfig());
         Ok(Cluster { client, clock: Clock::from_wall_clock(), facts, kubeconfig, run_id: self.options.run_id.clone() })

@@ -1,7 +1,6 @@
 //! What must be there before a kind cluster can be made.
 
 use std::fmt;
-use std::time::Duration;
 
 use super::docker::{Docker, Engine};
 use crate::cluster::ProvisionError;
@@ -31,7 +30,7 @@ pub(crate) async fn check(programs: &Programs) -> Result<(Engine, Version), Prov
 
 /// The installed kind's version, if it is new enough.
 pub(crate) async fn kind_version(programs: &Programs) -> Result<Version, ProvisionError> {
-    let text = programs.run("kind", &["version"], Duration::from_secs(20)).await.map_err(|error| match error {
+    let text = programs.ask("kind", &["version"]).await.map_err(|error| match error {
         CommandError::NotInstalled(_) => ProvisionError::new(
             "`kind` is not installed: it is in no directory of PATH",
             "install it: https://kind.sigs.k8s.io/docs/user/quick-start/#installation, or name a cluster of your own with --context",

@@ -22,7 +22,7 @@ impl KindProvider {
             match phase(progress, format!("Using the kept kind cluster {name}"), self.reopen(wish.nodes)).await {
                 Ok((client, version)) => {
                     if let Some(made) = &mut self.made {
-                        stand_ins::load(&self.options.programs, &mut made.claim, &self.options.stand_ins, progress).await?;
+                        stand_ins::load(&self.options.programs, &mut made.claim, self.options.stand_ins.as_ref(), progress).await?;
                     }
                     return self.ready(client, version).await.map(Some);
                 }

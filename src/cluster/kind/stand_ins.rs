@@ -1,6 +1,7 @@
 //! Side-loading: images come into the nodes without a registry.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -9,60 +10,55 @@ use super::with_kubeconfig;
 use crate::cluster::command::Programs;
 use crate::cluster::state::Claim;
 use crate::cluster::{ProvisionError, phase};
+use crate::images::StandIns;
 use crate::progress::Progress;
 
-/// How long kind may take for one archive.
-const LIMIT: Duration = Duration::from_mins(3);
+/// How long kind may take.
+const LIMIT: Duration = Duration::from_mins(5);
 
-/// A stand-in image.
-#[derive(Clone, Debug)]
-pub struct Archive {
-    /// Its name and tag.
-    pub image: String,
-    /// The archive, as `docker save` writes it.
-    pub bytes: Vec<u8>,
-}
-
-/// Loads those images into all nodes that are not there yet.
+/// Loads the images into all nodes, if these very images were not the last to be loaded.
 pub(super) async fn load(
     programs: &Programs,
     claim: &mut Claim,
-    archives: &[Archive],
+    stand_ins: Option<&StandIns>,
     progress: &dyn Fn(Progress),
 ) -> Result<(), ProvisionError> {
-    let digests = archives.iter().map(|archive| (archive, digest(&archive.bytes)));
-    let loaded = |image: &str| claim.kind().and_then(|record| record.loaded.get(image)).cloned();
-    let missing: Vec<(&Archive, String)> =
-        digests.filter(|(archive, digest)| loaded(&archive.image).as_ref() != Some(digest)).collect();
-    if missing.is_empty() {
+    let Some(stand_ins) = stand_ins.filter(|stand_ins| !stand_ins.is_empty()) else { return Ok(()) };
+    let archive = stand_ins.archive();
+    let digest = digest(&archive);
+    if claim.kind().is_some_and(|record| record.loaded.as_ref() == Some(&digest)) {
         return Ok(());
     }
-    let text = format!("Loading {} stand-in image{}", missing.len(), if missing.len() == 1 { "" } else { "s" });
-    phase(progress, text, async {
-        for (archive, digest) in missing {
-            load_one(programs, claim, archive).await?;
-            claim.update(|record| drop(record.loaded.insert(archive.image.clone(), digest)))?;
-        }
-        Ok(())
-    })
-    .await
+    let count = stand_ins.images().count();
+    let text = format!("Loading {count} stand-in image{}", if count == 1 { "" } else { "s" });
+    phase(progress, text, load_archive(programs, claim, &archive)).await?;
+    Ok(claim.update(|record| record.loaded = Some(digest))?)
 }
 
-async fn load_one(programs: &Programs, claim: &Claim, archive: &Archive) -> Result<(), ProvisionError> {
-    let file = claim.file("stand-in.tar");
-    let path = file.to_string_lossy();
-    let failed = |problem: String| {
-        ProvisionError::new(
-            format!("the stand-in image {} cannot be loaded: {problem}", archive.image),
-            "`labproof doctor` checks this machine",
-        )
-    };
-    std::fs::write(&file, &archive.bytes).map_err(|error| failed(format!("{path} cannot be written: {error}")))?;
-    let args = ["load", "image-archive", &path, "--name", claim.name()];
-    let loaded = with_kubeconfig(programs, &claim.kubeconfig()).run("kind", &args, LIMIT).await;
+/// Loads the images into all nodes of a kind cluster, whoever made it.
+pub async fn load_into(programs: &Programs, cluster: &str, stand_ins: &StandIns) -> Result<(), ProvisionError> {
+    let file = tempfile::Builder::new().prefix("labproof-").suffix(".tar").tempfile();
+    let file = file.map_err(|error| failed(&format!("no temporary file can be made: {error}")))?;
+    load_file(programs, cluster, file.path(), &stand_ins.archive()).await
+}
+
+async fn load_archive(programs: &Programs, claim: &Claim, archive: &[u8]) -> Result<(), ProvisionError> {
+    let file = claim.file("stand-ins.tar");
+    let loaded = load_file(&with_kubeconfig(programs, &claim.kubeconfig()), claim.name(), &file, archive).await;
     // What is left of it goes with the claim.
     let _ = std::fs::remove_file(&file);
-    loaded.map(drop).map_err(|error| failed(error.to_string()))
+    loaded
+}
+
+async fn load_file(programs: &Programs, cluster: &str, file: &Path, archive: &[u8]) -> Result<(), ProvisionError> {
+    let path = file.to_string_lossy();
+    std::fs::write(file, archive).map_err(|error| failed(&format!("{path} cannot be written: {error}")))?;
+    let args = ["load", "image-archive", &path, "--name", cluster];
+    programs.run("kind", &args, LIMIT).await.map(drop).map_err(|error| failed(&error.to_string()))
+}
+
+fn failed(problem: &str) -> ProvisionError {
+    ProvisionError::new(format!("the stand-in images cannot be loaded: {problem}"), "`labproof doctor` checks this machine")
 }
 
 fn digest(bytes: &[u8]) -> String {

@@ -1,0 +1,286 @@
+//! The command line: names, defaults and help only.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+const STYLES: Styles = Styles::styled().header(AnsiColor::Green.on_default().bold()).usage(AnsiColor::Green.on_default().bold());
+
+/// Proves that Kubernetes course material still works: runs its hands-ons on a cluster, watches everything that happens, and judges it
+/// against what the page says.
+#[derive(Debug, Parser)]
+#[command(name = "labproof", version, styles = STYLES, after_help = labproof::exit_code::HELP, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run scenarios on a cluster
+    Run(Box<RunArgs>),
+    /// Show what a run would do, with all windows and the longest time it can take
+    Plan(SelectArgs),
+    /// Check scenarios and manifests without a cluster
+    Lint(SelectArgs),
+    /// List scenarios
+    List(SelectArgs),
+    /// Judge a recorded timeline again, without a cluster
+    Judge(JudgeArgs),
+    /// Make reports from a JSON report
+    Report(ReportArgs),
+    /// Build, load and list stand-in images
+    #[command(subcommand)]
+    Images(ImagesCommand),
+    /// Check what this machine has of what a run needs
+    Doctor(DoctorArgs),
+    /// Remove what killed runs have left behind
+    Clean(CleanArgs),
+    /// Print the JSON Schema of a file format
+    Schema {
+        /// Which format
+        #[arg(value_enum, default_value_t = Format::Scenario)]
+        format: Format,
+    },
+    /// Print the completions of a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Format {
+    Scenario,
+    Report,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Output options")]
+pub(crate) struct OutputArgs {
+    /// Say less: only failures and the summary
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more: every row, event and log line as it is observed
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Whether to use colours; `NO_COLOR` and `CLICOLOR_FORCE` are heeded
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Selection options")]
+pub(crate) struct SelectArgs {
+    /// Scenario files, or folders that are searched for them; without any, `scenarios` but for those tagged `negative`
+    pub(crate) paths: Vec<PathBuf>,
+    /// Only scenarios whose name contains this text or that have it as a tag; may be given several times
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) filter: Vec<String>,
+    /// A folder of workload files, for images that labproof does not know
+    #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS")]
+    pub(crate) workloads: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum On {
+    /// A kind cluster of its own
+    Kind,
+    /// An existing cluster, named by --context
+    Context,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
+    pub(crate) kind: KindArgs,
+    #[command(flatten)]
+    pub(crate) runner: RunnerArgs,
+    #[command(flatten)]
+    pub(crate) report: DestinationArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Cluster options")]
+pub(crate) struct ClusterArgs {
+    /// Where the scenarios run
+    #[arg(long, value_enum, default_value_t = On::Kind)]
+    pub(crate) on: On,
+    /// The kubeconfig context to run on, with `--on context`; each scenario gets a namespace of its own there
+    #[arg(long, value_name = "NAME", required_if_eq("on", "context"))]
+    pub(crate) context: Option<String>,
+    /// The kubeconfig file of --context, if not those of KUBECONFIG or ~/.kube/config; it is never written
+    #[arg(long, value_name = "FILE", requires = "context")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "kind options")]
+pub(crate) struct KindArgs {
+    /// The node image; kind's default if not given
+    #[arg(long, value_name = "IMAGE", env = "KIND_NODE_IMAGE")]
+    pub(crate) node_image: Option<String>,
+    /// A kind configuration into which labproof's own is merged
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kind_config: Option<PathBuf>,
+    /// The name of the new cluster; one of its own if not given
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster_name: Option<String>,
+    /// Whether to keep the cluster, and the namespaces in it
+    #[arg(long, value_enum, default_value_t = KeepArg::Never)]
+    pub(crate) keep: KeepArg,
+    /// Use a cluster that was kept, if there is one that fits
+    #[arg(long)]
+    pub(crate) reuse: bool,
+    /// Which images stand-ins play: those that labproof knows, or none, so that the real ones are pulled
+    #[arg(long, value_enum, default_value_t = Images::StandIn)]
+    pub(crate) images: Images,
+    /// The stand-in program, if the one that labproof carries cannot run in the nodes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) standin: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeepArg {
+    Never,
+    OnFailure,
+    Always,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Images {
+    StandIn,
+    Real,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Runner options")]
+pub(crate) struct RunnerArgs {
+    /// How many scenarios run side by side
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) jobs: u16,
+    /// Break the run off after this time, such as 30m
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) time_limit: Option<Duration>,
+    /// How long a namespace may take to go away
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2m")]
+    pub(crate) teardown_limit: Duration,
+    /// Where to record the timelines, one file a scenario; a folder of labproof's own if not given
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) record: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Report options")]
+pub(crate) struct DestinationArgs {
+    /// Reports to write: junit=FILE, json=FILE, md=FILE; several with commas, `-` for standard output
+    #[arg(long, value_name = "FORMAT=FILE", value_delimiter = ',')]
+    pub(crate) report: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct JudgeArgs {
+    /// The recorded timeline
+    pub(crate) timeline: PathBuf,
+    /// The scenario to judge it by
+    pub(crate) scenario: PathBuf,
+    #[command(flatten)]
+    pub(crate) report: DestinationArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReportArgs {
+    /// A JSON report; `-` for standard input
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) report: DestinationArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImagesCommand {
+    /// List the images that stand-ins can play
+    List {
+        /// A folder of workload files, for images that labproof does not know
+        #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS")]
+        workloads: Option<PathBuf>,
+    },
+    /// Write image archives
+    Build {
+        /// The images; all if none is named
+        images: Vec<String>,
+        /// The folder to write to
+        #[arg(short, long, value_name = "FOLDER", default_value = "images")]
+        output: PathBuf,
+        #[command(flatten)]
+        source: ImageSource,
+    },
+    /// Load stand-in images into a kind cluster
+    Load {
+        /// The images; all if none is named
+        images: Vec<String>,
+        /// The name of the kind cluster
+        #[arg(long, value_name = "NAME")]
+        cluster_name: String,
+        #[command(flatten)]
+        source: ImageSource,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ImageSource {
+    /// A folder of workload files, for images that labproof does not know
+    #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS")]
+    pub(crate) workloads: Option<PathBuf>,
+    /// The stand-in program, if the one that labproof carries cannot run in the nodes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) standin: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArgs {
+    /// The node image that will be used
+    #[arg(long, value_name = "IMAGE", env = "KIND_NODE_IMAGE")]
+    pub(crate) node_image: Option<String>,
+    /// The stand-in program, if the one that labproof carries cannot run in the nodes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) standin: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CleanArgs {
+    /// Only say what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Remove clusters, too, that were kept on purpose
+    #[arg(long)]
+    pub(crate) kept: bool,
+    /// Remove also what labproof made but this machine has no record of; another user's run may be using it
+    #[arg(long)]
+    pub(crate) unrecorded: bool,
+    /// Remove namespaces that runs have left in this kubeconfig context
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// The kubeconfig file of --context, if not those of KUBECONFIG or ~/.kube/config; it is never written
+    #[arg(long, value_name = "FILE", requires = "context")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    labproof::scenario::parse_duration(text).map_err(|error| error.clone())
+}

@@ -1,0 +1,91 @@
+//! Which scenarios a command is about, and the commands that only look at them.
+
+use std::path::{Path, PathBuf};
+
+use labproof::diagnostic;
+use labproof::exit_code;
+use labproof::plan::Plan;
+use labproof::scenario::{self, Scenario};
+use workload::Workloads;
+
+use super::args::SelectArgs;
+use super::failure::Failure;
+use super::terminal::Terminal;
+
+/// Where scenarios are looked for if no path is given.
+const DEFAULT_FOLDER: &str = "scenarios";
+
+/// Scenarios with this tag must fail; they are only run when they are named.
+const NEGATIVE: &str = "negative";
+
+/// The workloads that are known: those that labproof carries, and those of a folder, which win.
+pub(crate) fn workloads(folder: Option<&Path>) -> Result<Workloads, Failure> {
+    let mut workloads = labproof::images::builtin();
+    if let Some(folder) = folder {
+        labproof::images::read_directory(folder, &mut workloads).map_err(Failure::usage)?;
+    }
+    Ok(workloads)
+}
+
+/// The plan of the selected scenarios. Warnings are shown.
+pub(crate) fn load(args: &SelectArgs, workloads: &Workloads, terminal: &Terminal) -> Result<Plan, Failure> {
+    let by_default = args.paths.is_empty();
+    let paths = if by_default { vec![PathBuf::from(DEFAULT_FOLDER)] } else { args.paths.clone() };
+    if by_default && !Path::new(DEFAULT_FOLDER).is_dir() {
+        return Err(Failure::nothing_selected(
+            format!("there is no folder `{DEFAULT_FOLDER}` here"),
+            "name the scenario files to use",
+        ));
+    }
+    let loaded = scenario::load_all(&scenario::find(&paths)?);
+    if loaded.has_errors() {
+        return Err(loaded.diagnostics.into());
+    }
+    let mut warnings = loaded.diagnostics;
+    let is_selected = |scenario: &Scenario| is_filtered(scenario, &args.filter) && !(by_default && is_negative(scenario));
+    let selected: Vec<_> = loaded.scenarios.into_iter().filter(is_selected).collect();
+    if selected.is_empty() {
+        let named: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        let filters = if args.filter.is_empty() { String::new() } else { format!(" that is like {}", args.filter.join(" or ")) };
+        let text = format!("there is no scenario in {}{filters}", named.join(", "));
+        return Err(Failure::nothing_selected(text, "see what there is with `labproof list`"));
+    }
+    let plan = Plan::new(selected, &|image| workloads.get(image).is_some())?;
+    warnings.extend(plan.warnings.iter().cloned());
+    if !warnings.is_empty() {
+        terminal.note(&diagnostic::render(&warnings, terminal.notes_in_color()));
+    }
+    Ok(plan)
+}
+
+fn is_filtered(scenario: &Scenario, filters: &[String]) -> bool {
+    filters.is_empty() || filters.iter().any(|text| scenario.name.contains(text.as_str()) || scenario.tags.contains(text))
+}
+
+fn is_negative(scenario: &Scenario) -> bool {
+    scenario.tags.iter().any(|tag| tag == NEGATIVE)
+}
+
+pub(crate) fn plan(args: &SelectArgs, terminal: &Terminal) -> Result<u8, Failure> {
+    let plan = load(args, &workloads(args.workloads.as_deref())?, terminal)?;
+    terminal.data(&plan.to_string());
+    Ok(exit_code::PASS)
+}
+
+pub(crate) fn lint(args: &SelectArgs, terminal: &Terminal) -> Result<u8, Failure> {
+    let plan = load(args, &workloads(args.workloads.as_deref())?, terminal)?;
+    let count = plan.scenarios.len();
+    terminal.note(&format!("{count} scenario{} checked, no error\n", if count == 1 { "" } else { "s" }));
+    Ok(exit_code::PASS)
+}
+
+pub(crate) fn list(args: &SelectArgs, terminal: &Terminal) -> Result<u8, Failure> {
+    let plan = load(args, &workloads(args.workloads.as_deref())?, terminal)?;
+    let width = plan.scenarios.iter().map(|planned| planned.scenario.name.len()).max().unwrap_or(0);
+    for planned in &plan.scenarios {
+        let Scenario { name, title, file, .. } = &planned.scenario;
+        let title = title.as_deref().map_or_else(|| file.display().to_string(), str::to_owned);
+        terminal.data(&format!("{name:width$}  {title}\n"));
+    }
+    Ok(exit_code::PASS)
+}

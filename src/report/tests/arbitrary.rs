@@ -1,0 +1,147 @@
+//! Reports of any content.
+
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::fixtures;
+use crate::report::{ExpectationReport, FailureContext, ObservedRow, Report, ScenarioReport, StepReport, StepState};
+use crate::scenario::Location;
+use crate::verdict::{Deviation, Outcome, Verdict};
+
+/// Text with what hurts terminals, XML, Markdown, HTML and GitHub's runner.
+pub(super) fn text() -> impl Strategy<Value = String> {
+    let nasty = prop::sample::select(vec![
+        "]]>",
+        "\u{1b}[31m",
+        "\u{1b}]8;;http://x.example\u{7}",
+        "::error::x",
+        "\n::error file=a::x",
+        "##[add-mask]x",
+        "<script>",
+        "</details>",
+        "</pre>",
+        "<!--",
+        "&lt;",
+        "&",
+        "|",
+        "`",
+        "```\n",
+        "**b**",
+        "_i_",
+        "[a](b)",
+        "![a](b)",
+        "<b>",
+        "https://x.example",
+        "www.x.example",
+        "\n\n# h",
+        "\n---\n",
+        "\n- item",
+        "\n    code",
+        "\r",
+        "\0",
+        "\u{fffe}",
+        "\u{202e}",
+        "%0A",
+        "\"",
+        "'",
+        "\\",
+        "$x$",
+        "é",
+        "日本",
+        " ",
+        "\t",
+        "|---|",
+        "@x",
+        "x@x.example",
+        ":smile:",
+        "&#42;",
+        "1. ",
+    ])
+    .prop_map(str::to_owned);
+    vec(prop_oneof![3 => nasty, 1 => "[a-z]{1,6}", 1 => any::<String>()], 0..5).prop_map(|parts| parts.concat())
+}
+
+pub(super) fn report() -> impl Strategy<Value = Report> {
+    (vec(scenario(), 0..4), errors(), prop::bool::weighted(0.1), prop::bool::ANY, text(), text()).prop_map(
+        |(scenarios, errors, interrupted, provisioned, name, stand_in)| {
+            let mut report = Report { errors, interrupted, ..fixtures::run(scenarios) };
+            let cluster = report.cluster.as_mut().unwrap();
+            (cluster.name, cluster.stand_ins) = (name, vec![stand_in]);
+            report.cluster = report.cluster.filter(|_| provisioned);
+            report
+        },
+    )
+}
+
+fn scenario() -> impl Strategy<Value = ScenarioReport> {
+    (text(), option::of(text()), text(), vec(step(), 1..4), errors()).prop_map(|(name, title, file, steps, errors)| {
+        ScenarioReport { title, file: file.into(), errors, ..fixtures::scenario(&name, steps) }
+    })
+}
+
+/// Mostly none, so that all outcomes are common.
+fn errors() -> impl Strategy<Value = Vec<String>> {
+    prop_oneof![6 => Just(vec![]), 1 => vec(text(), 1..3)]
+}
+
+fn step() -> impl Strategy<Value = StepReport> {
+    let state = prop_oneof![8 => Just(StepState::Done), 1 => Just(StepState::CutShort), 1 => Just(StepState::NotRun)];
+    let error = prop_oneof![9 => Just(None), 1 => text().prop_map(Some)];
+    (text(), state, duration(), vec(expectation(), 0..4), error).prop_map(|(name, state, started, expectations, error)| {
+        StepReport { name, location: Location { line: 3, column: 5 }, state, started, duration: started, expectations, error }
+    })
+}
+
+fn expectation() -> impl Strategy<Value = ExpectationReport> {
+    (text(), prop_oneof![9 => verdict().prop_map(Some), 1 => Just(None)], option::of(context())).prop_map(
+        |(expectation, verdict, context)| ExpectationReport {
+            expectation,
+            location: Location { line: 9, column: 1 },
+            verdict,
+            context,
+        },
+    )
+}
+
+fn verdict() -> impl Strategy<Value = Verdict> {
+    let outcome = prop_oneof![
+        9 => Just((Outcome::Pass, None)),
+        1 => Just((Outcome::Inconclusive, None)),
+        1 => Just((Outcome::Fail, Some(Deviation::TooLate))),
+        1 => Just((Outcome::Error, None)),
+    ];
+    (outcome, duration(), text(), option::of(text()), option::of(0.0..1e4)).prop_map(
+        |((outcome, deviation), decided, message, said, margin)| Verdict {
+            outcome,
+            deviation,
+            decided,
+            message,
+            expected: said.clone(),
+            nearest_miss: said.clone(),
+            cause: said,
+            evidence: vec![1, 2],
+            margin,
+        },
+    )
+}
+
+fn context() -> impl Strategy<Value = FailureContext> {
+    (vec(row(), 0..5), vec(text(), 0..3), vec(text(), 0..3), option::of(text()))
+        .prop_map(|(rows, events, log, hint)| FailureContext { rows, events, log, hint })
+}
+
+fn row() -> impl Strategy<Value = ObservedRow> {
+    (-1e3..1e5, text(), vec((text(), text()), 0..3), any::<bool>()).prop_map(|(t, object, cells, decisive)| ObservedRow {
+        t,
+        object,
+        cells,
+        decisive,
+    })
+}
+
+fn duration() -> impl Strategy<Value = Duration> {
+    (0u64..1_000_000_000).prop_map(Duration::from_micros)
+}

@@ -1,0 +1,7 @@
+//! Tests of all formats together.
+
+mod agreement;
+mod arbitrary;
+mod destinations;
+mod fixtures;
+mod snapshots;

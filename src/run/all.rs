@@ -1,0 +1,197 @@
+//! Runs all scenarios of a plan on one cluster.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt};
+use tokio_util::sync::CancellationToken;
+
+use super::scenario::{Setting, not_run};
+use crate::clock::Clock;
+use crate::cluster::{Cluster, Provider, namespace};
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::report::{REPORT_VERSION, Report, ScenarioReport};
+use crate::scenario::describe::duration;
+use crate::verdict::Outcome;
+
+/// Whether the cluster is left for people to look at, or for the next run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// It is torn down.
+    #[default]
+    Never,
+    /// It is left if anything did not pass.
+    OnFailure,
+    /// It is left.
+    Always,
+}
+
+/// How a plan is run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// How many scenarios run side by side; at least 1.
+    pub jobs: usize,
+    /// What becomes of the cluster and, if it is kept, of the namespaces.
+    pub keep: Keep,
+    /// Where timelines are recorded, one file a scenario.
+    pub timelines: PathBuf,
+    /// When the run is broken off.
+    pub time_limit: Option<Duration>,
+    /// How long a namespace may take to go away.
+    pub tear_down_limit: Duration,
+}
+
+/// Provisions a cluster, runs every scenario on it, tears everything down, and says what was found out. It always gives a report;
+/// `progress` gets it too, as a [`Progress::Checkpoint`], each time that it has grown and before anything that may fail.
+pub async fn run<P: Provider>(
+    plan: &Plan,
+    provider: &mut P,
+    options: &RunOptions,
+    progress: &dyn Fn(Progress),
+    interrupt: &CancellationToken,
+) -> Report {
+    tokio::select! {
+        biased;
+        never = announce(interrupt, progress) => match never {},
+        report = Box::pin(run_stages(plan, provider, options, progress, interrupt)) => report,
+    }
+}
+
+/// Says once that the run is interrupted.
+async fn announce(interrupt: &CancellationToken, progress: &dyn Fn(Progress)) -> Infallible {
+    interrupt.cancelled().await;
+    progress(Progress::Interrupted);
+    std::future::pending().await
+}
+
+async fn run_stages<P: Provider>(
+    plan: &Plan,
+    provider: &mut P,
+    options: &RunOptions,
+    progress: &dyn Fn(Progress),
+    interrupt: &CancellationToken,
+) -> Report {
+    let clock = Clock::from_wall_clock();
+    let mut report = Report {
+        version: REPORT_VERSION,
+        labproof: env!("CARGO_PKG_VERSION").to_owned(),
+        cluster: None,
+        started: clock.epoch().to_string(),
+        duration: Duration::ZERO,
+        scenarios: plan.scenarios.iter().map(|planned| not_run(&planned.scenario)).collect(),
+        errors: Vec::new(),
+        interrupted: false,
+    };
+    let stop = interrupt.child_token();
+    let work = provision_and_run(plan, provider, options, progress, &stop, clock, &mut report);
+    match within(options.time_limit, &stop, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(ended) => report.errors.extend(ended.err()),
+        Err(panic) => report.errors.push(itself_failed(panic.as_ref())),
+    }
+    report.interrupted = interrupt.is_cancelled();
+    if stop.is_cancelled() && !report.interrupted {
+        let limit = duration(options.time_limit.unwrap_or_default());
+        report.errors.push(format!("the run was broken off: its time limit of {limit} is over"));
+    }
+    report.duration = clock.elapsed();
+    progress(Progress::Checkpoint(Box::new(report.clone())));
+    if let Err(error) = provider.tear_down(is_kept(options.keep, &report), progress).await {
+        report.errors.push(error.with_hint());
+    }
+    report.duration = clock.elapsed();
+    report
+}
+
+/// Stops the work in an orderly way when its time is over.
+async fn within<T>(limit: Option<Duration>, stop: &CancellationToken, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    let mut limit = pin!(tokio::time::sleep(limit.unwrap_or(Duration::MAX)));
+    loop {
+        tokio::select! {
+            biased;
+            ended = &mut work => return ended,
+            () = &mut limit, if !stop.is_cancelled() => stop.cancel(),
+        }
+    }
+}
+
+async fn provision_and_run<P: Provider>(
+    plan: &Plan,
+    provider: &mut P,
+    options: &RunOptions,
+    progress: &dyn Fn(Progress),
+    stop: &CancellationToken,
+    clock: Clock,
+    report: &mut Report,
+) -> Result<(), String> {
+    let provisioned = stop.run_until_cancelled(provider.provision(&plan.needs, progress)).await;
+    let Some(provisioned) = provisioned else { return Ok(()) };
+    let cluster = provisioned.map_err(|error| error.with_hint())?;
+    report.cluster = Some(cluster.facts.clone());
+    run_scenarios(plan, &cluster, options, progress, stop, clock, report).await;
+    Ok(())
+}
+
+fn is_kept(keep: Keep, report: &Report) -> bool {
+    match keep {
+        Keep::Never => false,
+        Keep::OnFailure => report.outcome() != Outcome::Pass,
+        Keep::Always => true,
+    }
+}
+
+async fn run_scenarios(
+    plan: &Plan,
+    cluster: &Cluster,
+    options: &RunOptions,
+    progress: &dyn Fn(Progress),
+    cancel: &CancellationToken,
+    clock: Clock,
+    report: &mut Report,
+) {
+    let runs = plan.scenarios.iter().enumerate().map(|(index, planned)| async move {
+        let mut scenario = not_run(&planned.scenario);
+        if cancel.is_cancelled() {
+            return (index, scenario);
+        }
+        scenario.started = clock.elapsed();
+        let setting = Setting { index, planned, cluster, timelines: &options.timelines, progress, cancel };
+        if let Err(panic) = AssertUnwindSafe(setting.run(&mut scenario)).catch_unwind().await {
+            scenario.errors.push(itself_failed(panic.as_ref()));
+        }
+        tear_down(cluster, options, &mut scenario).await;
+        scenario.duration = clock.elapsed().saturating_sub(scenario.started);
+        progress(Progress::ScenarioEnded { scenario: index, report: Box::new(scenario.clone()) });
+        (index, scenario)
+    });
+    let mut ended = futures::stream::iter(runs).buffer_unordered(options.jobs.max(1));
+    while let Some((index, scenario)) = ended.next().await {
+        report.scenarios[index] = scenario;
+        report.duration = clock.elapsed();
+        progress(Progress::Checkpoint(Box::new(report.clone())));
+    }
+}
+
+/// Removes the scenario's namespace, unless it is to be looked at.
+async fn tear_down(cluster: &Cluster, options: &RunOptions, scenario: &mut ScenarioReport) {
+    let is_kept = match options.keep {
+        Keep::Never => false,
+        Keep::OnFailure => scenario.outcome() != Outcome::Pass,
+        Keep::Always => true,
+    };
+    if let Some(name) = scenario.namespace.as_ref().filter(|_| !is_kept) {
+        let removed = namespace::remove(&cluster.client, name, &cluster.run_id, options.tear_down_limit).await;
+        if let Err(error) = removed {
+            scenario.errors.push(format!("the namespace {name} was not torn down: {error}"));
+        }
+    }
+}
+
+fn itself_failed(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("labproof itself failed: {}", text.unwrap_or("a panic without a message"))
+}

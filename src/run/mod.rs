@@ -1,0 +1,8 @@
+//! The driver: the nine stages from provisioning to tearing down, in order, on every path.
+
+mod all;
+mod recording;
+mod scenario;
+mod step;
+
+pub use all::{Keep, RunOptions, run};
