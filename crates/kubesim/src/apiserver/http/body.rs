@@ -9,6 +9,7 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody, combinators::UnsyncBoxBody};
 use serde_json::Value;
 
+use super::protobuf;
 use crate::{resource::Resource, status::StatusError};
 
 /// How large a request's body may be (apiserver/pkg/server/config.go:MaxRequestBodyBytes).
@@ -58,6 +59,9 @@ pub(super) fn document(kind: &str, content_type: &str, bytes: &Bytes) -> Result<
         StatusError::bad_request(message)
     };
     let value: Value = match content_type {
+        "application/vnd.kubernetes.protobuf" => protobuf::object(bytes).map_err(|problem| {
+            StatusError::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {problem}"))
+        })?,
         "application/json" => serde_json::from_slice(bytes).map_err(|error| unrecognised(&error))?,
         "application/yaml" | "application/apply-patch+yaml" => {
             serde_yaml::from_slice(bytes).map_err(|error| unrecognised(&error))?

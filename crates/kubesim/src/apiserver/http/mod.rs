@@ -8,6 +8,7 @@ mod media;
 mod object;
 mod openapi;
 mod path;
+mod protobuf;
 mod proxy;
 mod query;
 mod scale;
