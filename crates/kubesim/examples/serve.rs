@@ -15,7 +15,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for workload in std::env::args().skip(2) {
         workloads.insert(workload::Workload::from_yaml(&std::fs::read_to_string(workload)?)?);
     }
-    let cluster = Cluster::builder().nodes(2).speed(10.0).workloads(workloads).build();
+    // Programs compare the times of objects with the clock of the machine that they run on.
+    let epoch = k8s_openapi::jiff::Timestamp::now();
+    let cluster = Cluster::builder().nodes(2).speed(10.0).epoch(epoch).workloads(workloads).build();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     std::fs::write(&file, kubeconfig("kubesim", listener.local_addr()?))?;
     tokio::select! {
