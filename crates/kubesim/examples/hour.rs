@@ -17,7 +17,7 @@ use serde_json::json;
 use workload::{Workload, Workloads};
 
 const SERVER: &str = "{image: 'server:1', listen: {port: 8080}, http: {/: [{body: OK}]}}";
-const CRASHING: &str = "{image: 'crashing:1', exit: {after: 3s, code: 1}}";
+const CRASHING: &str = "{image: 'crashing:1', timers: [{after: 3s, exit: 1}]}";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pods: usize = std::env::args().nth(1).map_or(Ok(300), |count| count.parse())?;
@@ -44,7 +44,8 @@ async fn run(pods: usize, workloads: Workloads) -> Result<i32, Box<dyn std::erro
             json!({"name": "c", "image": "server:1", "readinessProbe": {"httpGet": {"port": 8080}}})
         };
         let tolerations = json!([{"operator": "Exists"}]);
-        let pod = json!({"metadata": {"name": format!("pod-{index}")}, "spec": {"containers": [container], "tolerations": tolerations}});
+        let pod =
+            json!({"metadata": {"name": format!("pod-{index}")}, "spec": {"containers": [container], "tolerations": tolerations}});
         api.create(&PostParams::default(), &serde_json::from_value(pod)?).await?;
     }
     cluster.clock().sleep(Duration::from_hours(1)).await;
