@@ -24,6 +24,9 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(30);
 /// How much of an answer is kept.
 const LONGEST_OUTPUT: u64 = 64 * 1024;
 
+const MERGE_PATCH: &str = "application/merge-patch+json";
+const JSON_PATCH: &str = "application/json-patch+json";
+
 /// Acts in one namespace.
 pub struct Actor {
     /// Talks to the API server. It must not retry on its own, or time zero is lost.
@@ -39,6 +42,8 @@ enum Refusal {
     NotYet(String),
     /// Whether it was carried out is not known: the answer was lost.
     Unknown(String),
+    /// There is no such object.
+    NotFound(String),
     /// It was refused.
     Refused(String),
 }
@@ -49,6 +54,7 @@ impl Refusal {
         match error {
             kube::Error::Api(status) if status.code == 429 => Self::NotYet(text),
             kube::Error::Api(status) if status.code >= 500 => Self::Unknown(text),
+            kube::Error::Api(status) if status.code == 404 => Self::NotFound(text),
             kube::Error::Api(_) => Self::Refused(text),
             _ if text.contains("onnection refused") => Self::NotYet(text),
             _ => Self::Unknown(text),
@@ -69,24 +75,21 @@ impl Actor {
                 sending();
                 return self.exec(exec).await.unwrap_or_else(|error| ActionResult::Failed { error });
             }
-            Action::Request(request) => {
-                sending();
-                return self.request(request).await.unwrap_or_else(|error| ActionResult::Failed { error });
-            }
+            Action::Request(request) => self.request(request, sending).await,
             Action::Apply(_) => self.each(objects.iter(), sending, Self::apply).await,
             Action::DeleteManifests(_) => self.each(objects.iter().rev(), sending, Self::delete).await,
             Action::Delete(object) => self.each([reference(object)].iter(), sending, Self::delete).await,
             Action::Patch(patch) => {
                 let content = match patch.patch_type {
                     PatchType::Strategic => "application/strategic-merge-patch+json",
-                    PatchType::Merge => "application/merge-patch+json",
-                    PatchType::Json => "application/json-patch+json",
+                    PatchType::Merge => MERGE_PATCH,
+                    PatchType::Json => JSON_PATCH,
                 };
                 self.patch_one(&patch.object, "", content, &patch.patch, sending).await
             }
             Action::Scale { object, replicas } => {
                 let patch = json!({"spec": {"replicas": replicas}});
-                self.patch_one(object, "/scale", "application/merge-patch+json", &patch, sending).await
+                self.patch_one(object, "/scale", MERGE_PATCH, &patch, sending).await
             }
             Action::Set(set) => self.set(set, sending).await,
         };
@@ -101,7 +104,7 @@ impl Actor {
         request: F,
     ) -> Result<ActionResult, String>
     where
-        F: AsyncFn(&'a Self, &'a Value) -> Result<(), Refusal>,
+        F: AsyncFn(&'a Self, &'a Value, bool) -> Result<(), Refusal>,
     {
         let mut first = true;
         let mut result = ActionResult::Done;
@@ -113,7 +116,7 @@ impl Actor {
                             sending();
                         }
                     },
-                    async || request(self, object).await,
+                    async |again| request(self, object, again).await,
                 )
                 .await;
             let unsure = noted.map_err(|error| format!("{}: {error}", name(object)))?;
@@ -123,19 +126,20 @@ impl Actor {
         Ok(result)
     }
 
-    /// Tries again while the request is not taken. Gives the reason why it is not known when it was carried out, if so.
+    /// Tries again while the request is not taken. Gives the reason why it is not known when it was carried out, if so. The request
+    /// is told whether an earlier attempt may have been carried out.
     async fn patiently<F>(&self, sending: &mut dyn FnMut(), request: F) -> Result<Option<String>, String>
     where
-        F: AsyncFn() -> Result<(), Refusal>,
+        F: AsyncFn(bool) -> Result<(), Refusal>,
     {
         let started = tokio::time::Instant::now();
         let mut wait = Duration::from_millis(50);
         let mut unsure = None;
         loop {
             sending();
-            let reason = match request().await {
+            let reason = match request(unsure.is_some()).await {
                 Ok(()) => return Ok(unsure),
-                Err(Refusal::Refused(reason)) => return Err(reason),
+                Err(Refusal::NotFound(reason) | Refusal::Refused(reason)) => return Err(reason),
                 Err(Refusal::NotYet(reason)) => reason,
                 Err(Refusal::Unknown(reason)) => unsure.insert(reason).clone(),
             };
@@ -147,7 +151,7 @@ impl Actor {
         }
     }
 
-    async fn apply(&self, object: &Value) -> Result<(), Refusal> {
+    async fn apply(&self, object: &Value, _again: bool) -> Result<(), Refusal> {
         let path = self.path(object, "").await?;
         let mut object = object.clone();
         object["metadata"]["namespace"] = json!(self.namespace);
@@ -155,10 +159,13 @@ impl Actor {
         self.send(Method::PATCH, &uri, "application/apply-patch+yaml", &object).await.map(|_| ())
     }
 
-    async fn delete(&self, object: &Value) -> Result<(), Refusal> {
+    async fn delete(&self, object: &Value, again: bool) -> Result<(), Refusal> {
         let path = self.path(object, "").await?;
         let options = json!({"propagationPolicy": "Background"});
-        self.send(Method::DELETE, &path, "application/json", &options).await.map(|_| ())
+        match self.send(Method::DELETE, &path, "application/json", &options).await {
+            Err(Refusal::NotFound(_)) if again => Ok(()),
+            other => other.map(|_| ()),
+        }
     }
 
     async fn patch_one(
@@ -171,10 +178,16 @@ impl Actor {
     ) -> Result<ActionResult, String> {
         let reference = reference(object);
         let unsure = self
-            .patiently(sending, async || {
+            .patiently(sending, async |_| {
                 let path = self.path(&reference, subresource).await?;
                 let uri = format!("{path}?fieldManager={FIELD_MANAGER}");
-                self.send(Method::PATCH, &uri, content, patch).await.map(|_| ())
+                match self.send(Method::PATCH, &uri, content, patch).await {
+                    // Unlike the others, it may do something else the second time.
+                    Err(Refusal::Unknown(reason)) if content == JSON_PATCH => {
+                        Err(Refusal::Refused(format!("it is not known whether it was carried out: {reason}")))
+                    }
+                    other => other.map(|_| ()),
+                }
             })
             .await
             .map_err(|error| format!("{object}: {error}"))?;
@@ -185,12 +198,15 @@ impl Actor {
     async fn set(&self, set: &Set, sending: &mut dyn FnMut()) -> Result<ActionResult, String> {
         let reference = reference(&set.object);
         let unsure = self
-            .patiently(sending, async || {
+            .patiently(sending, async |again| {
                 let path = self.path(&reference, "").await?;
-                let object = self.send(Method::GET, &path, "application/json", &Value::Null).await?;
+                let object = self.send(Method::GET, &path, "application/json", &Value::Null).await.map_err(without_effect)?;
+                if again && set.field.get(&object) == Some(&set.to) {
+                    return Ok(());
+                }
                 let patch = replacement(set, &object).map_err(Refusal::Refused)?;
                 let uri = format!("{path}?fieldManager={FIELD_MANAGER}");
-                match self.send(Method::PATCH, &uri, "application/json-patch+json", &patch).await {
+                match self.send(Method::PATCH, &uri, JSON_PATCH, &patch).await {
                     // Somebody else, such as a controller, has written the object in between.
                     Err(Refusal::Refused(reason)) if reason.contains("resourceVersion") => Err(Refusal::NotYet(reason)),
                     other => other.map(|_| ()),
@@ -220,20 +236,35 @@ impl Actor {
         answer.unwrap_or_else(|_| Err(format!("the command did not end in {} s", LONGEST_ANSWER.as_secs())))
     }
 
-    async fn request(&self, request: &Request) -> Result<ActionResult, String> {
+    async fn request(&self, request: &Request, sending: &mut dyn FnMut()) -> Result<ActionResult, String> {
+        let answered = std::sync::OnceLock::new();
+        self.patiently(sending, async |_| {
+            let answer = tokio::time::timeout(LONGEST_ANSWER, self.ask(request)).await;
+            let late = || Err(Refusal::Refused(format!("{} did not answer in {} s", request.to, LONGEST_ANSWER.as_secs())));
+            let answer = answer.unwrap_or_else(|_| late())?;
+            // It is set once: what is answered is not asked again.
+            let _ = answered.set(answer);
+            Ok(())
+        })
+        .await?;
+        answered.into_inner().ok_or_else(|| format!("{} did not answer", request.to))
+    }
+
+    async fn ask(&self, request: &Request) -> Result<ActionResult, Refusal> {
         let plural = if request.to.kind == "Service" { "services" } else { "pods" };
         let Request { to, port, path, .. } = request;
         let uri = format!("/api/v1/namespaces/{}/{plural}/{}:{port}/proxy{path}", self.namespace, to.name);
-        let message = http::Request::get(uri).body(kube::client::Body::empty()).map_err(|e| e.to_string())?;
-        let ask = async {
-            let response = self.client.send(message).await.map_err(|e| chain(&e))?;
-            let status = response.status().as_u16();
-            let body = response.into_body().collect_bytes().await.map_err(|e| chain(&e))?;
-            let end = body.len().min(usize::try_from(LONGEST_OUTPUT).unwrap_or(usize::MAX));
-            Ok(ActionResult::Answered { status, body: String::from_utf8_lossy(&body[..end]).into_owned() })
-        };
-        let answer = tokio::time::timeout(LONGEST_ANSWER, ask).await;
-        answer.unwrap_or_else(|_| Err(format!("{to} did not answer in {} s", LONGEST_ANSWER.as_secs())))
+        let message = http::Request::get(uri).body(kube::client::Body::empty());
+        let message = message.map_err(|error| Refusal::Refused(error.to_string()))?;
+        let broken = |error: &kube::Error| without_effect(Refusal::new(error));
+        let response = self.client.send(message).await.map_err(|error| broken(&error))?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect_bytes().await.map_err(|error| broken(&error))?;
+        if let Some(reason) = own_failure(status, &body) {
+            return Err(Refusal::NotYet(reason));
+        }
+        let end = body.len().min(usize::try_from(LONGEST_OUTPUT).unwrap_or(usize::MAX));
+        Ok(ActionResult::Answered { status, body: String::from_utf8_lossy(&body[..end]).into_owned() })
     }
 
     async fn path(&self, object: &Value, subresource: &str) -> Result<String, Refusal> {
@@ -249,6 +280,26 @@ impl Actor {
         let request = request.map_err(|error| Refusal::Refused(error.to_string()))?;
         self.client.request(request).await.map_err(|error| Refusal::new(&error))
     }
+}
+
+/// A request that only reads can be sent again, whatever became of it.
+fn without_effect(refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::Unknown(reason) => Refusal::NotYet(reason),
+        other => other,
+    }
+}
+
+/// What the API server says if it is itself that fails, not what stands behind its proxy: that it cannot be reached is 503
+/// (`apimachinery/pkg/util/proxy/upgradeaware.go`).
+fn own_failure(status: u16, body: &[u8]) -> Option<String> {
+    if !matches!(status, 429 | 500) {
+        return None;
+    }
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    let is_status = answer.get("kind").and_then(Value::as_str) == Some("Status");
+    let message = answer.get("message").and_then(Value::as_str).unwrap_or("no reason");
+    is_status.then(|| format!("the API server answered {status}: {message}"))
 }
 
 fn reference(object: &ObjectRef) -> Value {

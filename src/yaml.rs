@@ -346,3 +346,95 @@ fn number(text: &str, dialect: Dialect) -> Option<Number> {
     }
     text.parse().ok().and_then(Number::from_f64)
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn value(text: &str, dialect: Dialect) -> Value {
+        let (documents, errors) = documents(text);
+        assert!(errors.is_empty(), "{errors:?}");
+        documents[0].to_json(dialect)
+    }
+
+    #[rstest]
+    #[case("text", json!("text"))]
+    #[case("'1'", json!("1"))]
+    #[case("!!str 1", json!("1"))]
+    #[case("1", json!(1))]
+    #[case("-1", json!(-1))]
+    #[case("1.5", json!(1.5))]
+    #[case("1e3", json!(1000.0))]
+    #[case("1e400", json!("1e400"))]
+    #[case("0x1F", json!(31))]
+    #[case("18446744073709551615", json!(18_446_744_073_709_551_615_u64))]
+    #[case("1.2.3", json!("1.2.3"))]
+    #[case("1/1", json!("1/1"))]
+    #[case("20s..30s", json!("20s..30s"))]
+    #[case("infinity", json!("infinity"))]
+    #[case(".", json!("."))]
+    #[case("True", json!(true))]
+    #[case("[~, null, '']", json!([null, null, ""]))]
+    fn scalars_have_the_core_types(#[case] text: &str, #[case] expected: Value) {
+        assert_eq!(value(text, Dialect::Core), expected);
+        assert_eq!(value(text, Dialect::Kubernetes), expected);
+    }
+
+    #[rstest]
+    #[case("on", json!("on"), json!(true))]
+    #[case("no", json!("no"), json!(false))]
+    #[case("y", json!("y"), json!(true))]
+    #[case("0644", json!(644), json!(420))]
+    #[case("0999", json!(999), json!(999))]
+    #[case("0", json!(0), json!(0))]
+    fn dialects_differ(#[case] text: &str, #[case] core: Value, #[case] kubernetes: Value) {
+        assert_eq!(value(text, Dialect::Core), core);
+        assert_eq!(value(text, Dialect::Kubernetes), kubernetes);
+    }
+
+    #[test]
+    fn aliases_unfold() {
+        let text = "a: &a {x: 1}\nb: *a\nc: [*a, *a]\n";
+        assert_eq!(value(text, Dialect::Core), json!({"a": {"x": 1}, "b": {"x": 1}, "c": [{"x": 1}, {"x": 1}]}));
+    }
+
+    #[test]
+    fn keys_become_texts() {
+        assert_eq!(value("{1: a, true: b, [x]: c}", Dialect::Core), json!({"1": "a", "true": "b", "[\"x\"]": "c"}));
+    }
+
+    #[test]
+    fn nodes_know_their_bytes() {
+        let text = "é: [a, 'b c']\n";
+        let (documents, _) = documents(text);
+        let Tree::Mapping(entries) = &documents[0].tree else { panic!("a mapping") };
+        let Tree::Sequence(items) = &entries[0].1.tree else { panic!("a list") };
+        let parts: Vec<_> = [&entries[0].0, &entries[0].1, &items[0], &items[1]].map(|node| &text[node.span.clone()]).into();
+        assert_eq!(parts, ["é", "[a, 'b c']", "a", "'b c'"]);
+    }
+
+    #[rstest]
+    #[case::depth(&("[".repeat(70) + &"]".repeat(70)), "nested more than")]
+    #[case::block_depth(&(0..70).map(|i| " ".repeat(i) + "a:\n").collect::<String>(), "nested more than")]
+    #[case::depth_by_alias(
+        "a: &a [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\nb: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[*a]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n",
+        "nested more than"
+    )]
+    #[case::size(&"x".repeat(MOST_BYTES + 1), "at most 1048576 are read")]
+    #[case::values(&format!("a: &a [{}]\nb: [{}]\n", "x,".repeat(1000), "*a,".repeat(1000)), "its aliases unfolded")]
+    #[case::inside_itself("&a [*a]", "inside of what it stands for")]
+    fn limits_are_kept(#[case] text: &str, #[case] part: &str) {
+        let (_, errors) = documents(text);
+        assert!(errors.iter().any(|error| error.message.contains(part)), "{errors:?}");
+    }
+
+    #[test]
+    fn all_keys_that_stand_twice_are_told() {
+        let (documents, errors) = documents("a: 1\na: 2\nb: {c: 1, c: 2}\n<<: {}\n<<: {}\n");
+        assert_eq!(documents.len(), 1);
+        assert_eq!(errors.iter().map(|e| e.span.start).collect::<Vec<_>>(), [5, 20]);
+    }
+}

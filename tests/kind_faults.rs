@@ -1,6 +1,5 @@
 //! The kind provider, `clean` and `doctor` where something is missing or fails: `docker` and `kind` are small shell scripts.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

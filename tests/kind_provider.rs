@@ -1,6 +1,5 @@
 //! The kind provider, namespaces and `clean` on real clusters.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -53,7 +53,18 @@ impl Each {
     fn verdict(&self, now: Duration) -> Option<Verdict> {
         let wrong = self.decided().filter(|(_, verdict)| verdict.outcome != Outcome::Pass);
         if let Some((one, verdict)) = wrong.min_by_key(|(one, verdict)| (verdict.decided, &one.name)) {
-            return Some(Verdict { message: format!("{}: {}", one.name, verdict.message), ..verdict.clone() });
+            let message = format!("{}: {}", one.name, verdict.message);
+            return Some(match self.gap.filter(|_| verdict.outcome == Outcome::Fail) {
+                None => Verdict { message, ..verdict.clone() },
+                Some(gap) => {
+                    let others = format!("others may have done it between {} and {}", at(gap.from), at(gap.to));
+                    inconclusive(
+                        verdict.decided,
+                        format!("{message}; {others}, when nothing was observed"),
+                        verdict.evidence.clone(),
+                    )
+                }
+            });
         }
         if self.decided().count() < self.count {
             return None;

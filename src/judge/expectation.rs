@@ -16,7 +16,7 @@ use super::prospects::Prospects;
 use super::sequence::Sequence;
 use super::view::View;
 use super::watched::{Watched, together};
-use super::world::{World, picks};
+use super::world::{Known, World, picks};
 use crate::scenario::{Claim, Expectation};
 use crate::timeline::{Change, LogLine, ObjectObservation, Stream};
 use crate::verdict::{Deviation, Outcome, Verdict};
@@ -38,6 +38,8 @@ pub(super) struct ExpectationJudge {
     silent: BTreeMap<Stream, Duration>,
     /// A stream has been silent since before the step: it is not known what the subject looks like.
     is_blind: bool,
+    /// The objects are listed after a gap: until all have been told, they are not what they are together.
+    is_listing: bool,
     /// Until the second time, log lines may be as old as the first.
     late_logs: Option<(Duration, Duration)>,
     verdict: Option<Verdict>,
@@ -52,7 +54,8 @@ impl ExpectationJudge {
         let silent: BTreeMap<_, _> = silent.map(|(stream, since)| (stream.clone(), since.saturating_sub(zero))).collect();
         let is_blind = !silent.is_empty();
         let prospects = Prospects::default();
-        let mut judge = Self { watched, claim, prospects, step, silent, is_blind, late_logs: None, verdict: None };
+        let mut judge =
+            Self { watched, claim, prospects, step, silent, is_blind, is_listing: false, late_logs: None, verdict: None };
         if !is_blind {
             judge.look(world, Duration::ZERO, Duration::ZERO);
         }
@@ -106,16 +109,16 @@ impl ExpectationJudge {
         }
     }
 
-    /// An object has changed, which the world has taken in already.
-    pub(super) fn take_object(&mut self, object: &Arc<ObjectObservation>, moment: Moment, world: &World) {
+    /// An object has changed, which the world has taken in already; what it knows of the object of that name now.
+    pub(super) fn take_object(&mut self, object: &Arc<ObjectObservation>, known: Option<&Known>, moment: Moment, world: &World) {
         if self.verdict.is_some() || self.is_blind {
             return;
         }
-        if self.watched.is_about(object) {
-            self.observe_object(object, self.widened(moment), world);
+        if self.watched.is_about(object) && !self.is_listing {
+            self.observe_object(object, known.map(|known| &known.observed), self.widened(moment));
         }
         if self.verdict.is_none() && object.kind == "Pod" {
-            self.update_prospects(object, moment, world);
+            self.update_prospects(object, known, moment, world);
         }
     }
 
@@ -142,6 +145,7 @@ impl ExpectationJudge {
         }
         if gap {
             self.verdict = self.claim.gap(Gap { from: since, to: now });
+            self.is_listing = matches!(self.watched, Watched::Together(..));
         }
         if matches!((&self.watched, stream), (Watched::Log(..), Stream::Watch { .. })) {
             self.late_logs = Some((since, now.saturating_add(LOGS_CATCH_UP)));
@@ -150,7 +154,10 @@ impl ExpectationJudge {
 
     /// The stream has said what it could not say before.
     pub(super) fn resumed(&mut self, stream: &Stream, now: Duration, world: &World) {
-        self.silent.remove(stream);
+        let since = self.silent.remove(stream);
+        if self.verdict.is_none() && std::mem::take(&mut self.is_listing) {
+            self.look(world, since.unwrap_or(now), now);
+        }
         if self.verdict.is_none() && self.is_blind && self.silent.is_empty() {
             self.is_blind = false;
             self.verdict = self.claim.gap(Gap { from: Duration::ZERO, to: now });
@@ -173,21 +180,16 @@ impl ExpectationJudge {
             }
         }
         for name in self.watched.pods(world) {
-            let pod = world.named("v1", "Pod", &name).map(|pod| (Arc::clone(&pod.observed), pod.last));
-            if let Some((pod, entry)) = pod.filter(|_| self.verdict.is_none()) {
-                self.update_prospects(&pod, Moment { after, seen, entry }, world);
+            if let Some(pod) = world.named("v1", "Pod", &name).filter(|_| self.verdict.is_none()) {
+                self.update_prospects(&pod.observed, Some(pod), Moment { after, seen, entry: pod.last }, world);
             }
         }
     }
 
-    fn observe_object(&mut self, object: &Arc<ObjectObservation>, moment: Moment, world: &World) {
+    fn observe_object(&mut self, object: &Arc<ObjectObservation>, known: Option<&Arc<ObjectObservation>>, moment: Moment) {
         match &mut self.watched {
-            Watched::Object(wanted) => {
-                let known = world.object(wanted).map(|known| Arc::clone(&known.observed));
-                self.verdict = self.claim.observe(moment, &View::Object(known));
-            }
+            Watched::Object(_) => self.verdict = self.claim.observe(moment, &View::Object(known.cloned())),
             Watched::Together(selection, members) => {
-                let known = world.named(&object.api_version, &object.kind, &object.name).map(|known| &known.observed);
                 let known = known.filter(|known| picks(selection, known)).cloned();
                 if known.is_none() && !members.contains_key(&object.name) {
                     return;
@@ -220,7 +222,7 @@ impl ExpectationJudge {
     }
 
     /// A Pod has changed; can what is expected still come?
-    fn update_prospects(&mut self, pod: &ObjectObservation, moment: Moment, world: &World) {
+    fn update_prospects(&mut self, pod: &ObjectObservation, known: Option<&Known>, moment: Moment, world: &World) {
         let name = match &self.watched {
             Watched::Object(object) if object.kind == "Deployment" || (object.kind == "Pod" && object.name == pod.name) => {
                 &object.name
@@ -229,19 +231,19 @@ impl ExpectationJudge {
             Watched::Log(source, _) if log_lines::is_picked(source, pod) => &pod.name,
             _ => return,
         };
-        let cause = self.find_cause(name, world);
+        let cause = self.find_cause(name, known, world);
         self.prospects.update(name, cause, moment);
     }
 
-    /// Why the object of this name does not become what is expected.
-    fn find_cause(&self, name: &str, world: &World) -> Option<Cause> {
+    /// Why the object of this name does not become what is expected; `pod` is what is known of the Pod if it is one.
+    fn find_cause(&self, name: &str, pod: Option<&Known>, world: &World) -> Option<Cause> {
         if let Watched::Object(object) = &self.watched
             && object.kind == "Deployment"
         {
             let deployment = &world.object(object)?.observed;
             return cause::of_deployment(&self.claim.pending(&deployment.uid), deployment, self.step, world);
         }
-        let pod = world.named("v1", "Pod", name)?;
+        let pod = pod?;
         let pending = self.claim.pending(&pod.observed.uid);
         match &self.watched {
             Watched::Object(_) => cause::of_pod(&pending, pod, self.step, world),
@@ -258,7 +260,7 @@ impl ExpectationJudge {
     fn find_lost(&mut self, now: Duration, world: &World) -> Option<Verdict> {
         for name in self.prospects.certain(now) {
             let (_, entry) = self.prospects.of(&name)?;
-            let cause = self.find_cause(&name, world);
+            let cause = self.find_cause(&name, world.named("v1", "Pod", &name), world);
             if cause.as_ref().is_none_or(|cause| cause.certain_after.is_none()) {
                 self.prospects.update(&name, cause, Moment { after: now, seen: now, entry });
                 continue;

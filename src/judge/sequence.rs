@@ -15,6 +15,8 @@ pub(super) struct Sequence {
     reached: Vec<Moment>,
     /// The current row has to stay, and that time is not over.
     is_holding: bool,
+    /// How much earlier that time may have been over; set for the look that follows.
+    slack: Duration,
     /// When each row was seen last before it was its turn.
     before_its_turn: Vec<Option<Moment>>,
     gaps: Vec<Gap>,
@@ -37,6 +39,7 @@ impl Sequence {
             between,
             reached: Vec::new(),
             is_holding: false,
+            slack: Duration::ZERO,
             before_its_turn,
             gaps: Vec::new(),
             nearest: None,
@@ -137,7 +140,7 @@ impl Sequence {
         }
         if moment.after > when.latest {
             let after = format!("{row} {seen}, after {}", at(when.latest));
-            return match self.gap_before(when.latest) {
+            return match self.gap_until(when.latest) {
                 Some(before) => unsure(format!("{after}; it may have been there before, {}", gap(before))),
                 None => wrong(Deviation::TooLate, after),
             };
@@ -154,6 +157,11 @@ impl Sequence {
     fn gap_before(&self, time: Duration) -> Option<Gap> {
         let since = self.reached.last().map_or(Duration::ZERO, |moment| moment.after);
         self.gaps.iter().copied().find(|gap| gap.from < time && gap.to >= since)
+    }
+
+    /// The same, if it may have come at this very time too.
+    fn gap_until(&self, time: Duration) -> Option<Gap> {
+        self.gap_before(time.saturating_add(Duration::from_nanos(1)))
     }
 
     fn note_margin(&mut self, moment: Moment) {
@@ -184,7 +192,9 @@ impl Sequence {
     fn note_nearest(&mut self, moment: Moment, view: &View<'_>) {
         let Some(next) = self.next() else { return };
         let score = view.score(&next.row);
-        if self.nearest.as_ref().is_none_or(|nearest| score >= nearest.score) {
+        // The first of equals for a selection, which is not kept cheaply; the last of equals otherwise.
+        let is_cheap = !matches!(view, View::Selection(..));
+        if self.nearest.as_ref().is_none_or(|nearest| score > nearest.score || (is_cheap && score == nearest.score)) {
             self.nearest = Some(Nearest { score, seen: moment.seen, view: view.clone().into_owned() });
         }
     }
@@ -209,7 +219,7 @@ impl Sequence {
     fn missing(&self, decided: Duration) -> Option<Verdict> {
         let next = self.next()?;
         let row = wanted(next);
-        if let Some(gap) = self.gap_before(next.when.latest) {
+        if let Some(gap) = self.gap_until(next.when.latest) {
             let message = format!("{row} was not seen, but nothing was observed between {} and {}", at(gap.from), at(gap.to));
             return Some(inconclusive(decided, message, self.evidence(None)));
         }
@@ -240,6 +250,7 @@ fn named(row: &Row, view: &View<'_>) -> String {
 
 impl ClaimJudge for Sequence {
     fn observe(&mut self, moment: Moment, view: &View<'_>) -> Option<Verdict> {
+        let moment = Moment { after: moment.after.saturating_sub(std::mem::take(&mut self.slack)), ..moment };
         if self.is_holding {
             let verdict = self.check_hold(moment, view);
             if verdict.is_some() || self.is_holding {
@@ -264,6 +275,7 @@ impl ClaimJudge for Sequence {
                 return None;
             }
             self.is_holding = false;
+            self.slack = self.current().map_or(Duration::ZERO, |(_, since)| since.seen.saturating_sub(since.after));
             return self.is_complete().then(|| self.passed(now));
         }
         self.given_up().filter(|due| now >= *due).and_then(|_| self.missing(now))

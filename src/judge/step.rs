@@ -112,8 +112,9 @@ impl StepJudge {
             Observation::Object(object) => {
                 let object = Arc::new(object.clone());
                 self.world.put(position, &object);
+                let known = self.world.named(&object.api_version, &object.kind, &object.name);
                 for expectation in &mut self.expectations {
-                    expectation.take_object(&object, moment, &self.world);
+                    expectation.take_object(&object, known, moment, &self.world);
                 }
             }
             Observation::Log(line) => {

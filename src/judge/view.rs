@@ -56,7 +56,7 @@ impl View<'_> {
     pub(super) fn score(&self, row: &Row) -> usize {
         match self {
             Self::Object(object) => object.as_deref().map_or(0, |object| object_score(row, object)),
-            Self::Selection(members, _) => members.values().map(|object| object_score(row, object)).sum(),
+            Self::Selection(members, _) => members.values().map(|object| 1 + object_score(row, object)).sum(),
             Self::Line(_) => 0,
             Self::Occurrences(seen, _) => *seen as usize,
         }

@@ -227,7 +227,9 @@ mod tests {
     fn a_read_goes_on_where_it_broke_off(#[case] read: &[&str], #[case] again: &[&str], #[case] new: &[&str]) {
         let time = |line: &str| line.split_once(' ').map(|(time, _)| time.to_owned()).unwrap_or_default();
         let mut position = Position::default();
-        read.iter().for_each(|line| position.count(&time(line)));
+        for line in read {
+            position.count(&time(line));
+        }
         let mut to_skip = position.clone();
         let left: Vec<&str> = again.iter().copied().filter(|line| !is_seen(&mut to_skip, &time(line))).collect();
         assert_eq!(left, new);

@@ -1,7 +1,7 @@
 //! Where reports go: `--report junit=FILE,json=FILE,md=FILE`.
 
 use std::fmt::{self, Display, Formatter};
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -198,19 +198,11 @@ fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
     temporary.persist(&file).map(drop).map_err(|error| error.error)
 }
 
+/// A new file beside the report, made as any other: less what the umask takes away. (Of `tempfile`'s own making nobody else could
+/// read it, other steps of a CI included, and its errors name the path, which nobody has asked for.)
 fn temporary(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".labproof-report-");
-    // As any new file: less what the umask takes away. The default is that nobody else can read it, other steps of a CI included.
-    #[cfg(unix)]
-    builder.permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
-    builder.tempfile_in(directory).map_err(|error| without_path(&error))
-}
-
-/// The error itself: `tempfile` adds the random name, which nobody has asked for.
-fn without_path(error: &io::Error) -> io::Error {
-    let cause = error.get_ref().and_then(|error| error.source()).and_then(|cause| cause.downcast_ref::<io::Error>());
-    cause.and_then(io::Error::raw_os_error).map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+    let create = |path: &Path| fs::OpenOptions::new().write(true).create_new(true).open(path);
+    tempfile::Builder::new().prefix(".labproof-report-").make_in(directory, create)
 }
 
 fn directory(file: &Path) -> &Path {

@@ -102,6 +102,7 @@ async fn run_stages<P: Provider>(
     if let Err(error) = provider.tear_down(is_kept(options.keep, &report), progress).await {
         report.errors.push(error.with_hint());
     }
+    report.interrupted |= interrupt.is_cancelled();
     report.duration = clock.elapsed();
     report
 }

@@ -294,3 +294,127 @@ impl Serialize for LabelSelector {
         serializer.collect_str(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case("Running", "Running", true)]
+    #[case("Running", "NotRunning", false)]
+    #[case("4", "4 (49s ago)", true)]
+    #[case("4", "44", false)]
+    #[case("a (b)", "a (b)", true)]
+    #[case("Init", "Init (x)", false)]
+    #[case("/Crash.*Off/", "CrashLoopBackOff", true)]
+    #[case("/^Off/", "CrashLoopBackOff", false)]
+    #[case("/", "/", true)]
+    #[case("//", "//", true)]
+    #[case(">=2", "2", true)]
+    #[case(">=2", "1", false)]
+    #[case(">2", "2", false)]
+    #[case("<2", "1", true)]
+    #[case("<=2", "3", false)]
+    #[case("1..3", "3 (5s ago)", true)]
+    #[case("1..3", "4", false)]
+    #[case(">=2", "<none>", false)]
+    fn values_are_compared(#[case] wanted: &str, #[case] seen: &str, #[case] expected: bool) {
+        assert_eq!(ValueMatch::parse(wanted).unwrap().matches(seen), expected);
+    }
+
+    #[rstest]
+    #[case("Health: OK", "2026/11/23 Health: OK", true)]
+    #[case("1..3", "2", false)]
+    #[case("/^Health/", "2026/11/23 Health: OK", false)]
+    fn parts_are_found(#[case] wanted: &str, #[case] seen: &str, #[case] expected: bool) {
+        assert_eq!(ValueMatch::parse_part(wanted).unwrap().matches(seen), expected);
+    }
+
+    #[rstest]
+    #[case("true", json!(true), true)]
+    #[case("8080", json!(8080), true)]
+    #[case("Running", json!("Running"), true)]
+    #[case("null", json!(null), true)]
+    #[case("", json!(null), false)]
+    fn json_is_compared_as_it_is_printed(#[case] wanted: &str, #[case] seen: Value, #[case] expected: bool) {
+        assert_eq!(ValueMatch::parse(wanted).unwrap().matches_json(&seen), expected);
+    }
+
+    #[test]
+    fn what_cannot_match_is_refused() {
+        assert_eq!(ValueMatch::parse("3..1").unwrap_err(), MatcherError::EmptyRange("3..1".to_owned()));
+        assert!(matches!(ValueMatch::parse("/(/"), Err(MatcherError::Pattern(..))));
+        assert!(
+            matches!(ValueMatch::parse("/(a{1000}){1000}/"), Err(MatcherError::Pattern(..))),
+            "a pattern that takes all memory"
+        );
+    }
+
+    #[rstest]
+    #[case("status.phase", Some(json!("Running")))]
+    #[case("spec.containers[0].image", Some(json!("web:1")))]
+    #[case("spec.containers[name=app].image", Some(json!("app:1")))]
+    #[case("spec.containers[name=other].image", None)]
+    #[case("spec.containers[9]", None)]
+    #[case("metadata.labels.'app.kubernetes.io/name'", Some(json!("x")))]
+    fn paths_lead_to_values(#[case] path: &str, #[case] expected: Option<Value>) {
+        let object = json!({
+            "metadata": {"labels": {"app.kubernetes.io/name": "x"}},
+            "spec": {"containers": [{"name": "web", "image": "web:1"}, {"name": "app", "image": "app:1"}]},
+            "status": {"phase": "Running"},
+        });
+        let read = FieldPath::parse(path).unwrap();
+        assert_eq!(read.get(&object), expected.as_ref());
+        assert_eq!(read.to_string(), path);
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case(".")]
+    #[case("a.")]
+    #[case("a..b")]
+    #[case("a[")]
+    #[case("a[]")]
+    #[case("a[=x]")]
+    #[case("a[0]b")]
+    #[case("a.'b")]
+    fn broken_paths_are_refused(#[case] path: &str) {
+        assert!(matches!(FieldPath::parse(path), Err(MatcherError::FieldPath(..))));
+    }
+
+    #[rstest]
+    #[case("app=web", true)]
+    #[case("app==web,tier!=cache", true)]
+    #[case("app=web,tier=cache", false)]
+    #[case("app,!old", true)]
+    #[case("!app", false)]
+    #[case("tier!=cache", true)]
+    fn selectors_pick_by_labels(#[case] selector: &str, #[case] expected: bool) {
+        let object = json!({"metadata": {"labels": {"app": "web"}}});
+        assert_eq!(LabelSelector::parse(selector).unwrap().matches(&object), expected);
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("app=web,")]
+    #[case("app in (a)")]
+    #[case("=web")]
+    #[case("!")]
+    fn broken_selectors_are_refused(#[case] selector: &str) {
+        assert_eq!(LabelSelector::parse(selector), Err(MatcherError::LabelSelector(selector.to_owned())));
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_are_shown_as_they_are_read(low in -1000_i64..1000, width in 0_i64..1000) {
+            let high = low + width;
+            for text in [format!("{low}..{high}"), format!(">={low}"), format!("<={high}")] {
+                prop_assert_eq!(ValueMatch::parse(&text).unwrap().to_string(), text);
+            }
+        }
+    }
+}

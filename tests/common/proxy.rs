@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use kube::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -30,7 +30,7 @@ pub(crate) enum Fault {
     InternalError,
     /// Every connection is cut, and new ones are refused. Requests that came first are carried out, and their answers lost.
     Dropped,
-    /// A watch that is resumed is told in an event that its resourceVersion is too old.
+    /// A watch that is resumed is told in an event that its resourceVersion is too old, and one that starts anew gets 500.
     Expired,
     /// The same, told with the status 410.
     Gone,
@@ -111,9 +111,16 @@ impl Proxy {
         Self { address, shared, task }
     }
 
-    /// Where it listens.
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+    /// A kubeconfig whose only context, `proxy`, is reached through it.
+    pub(crate) fn kubeconfig(&self) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "proxy", "cluster": {"server": format!("http://{}", self.address)}}],
+            "users": [{"name": "proxy", "user": {}}],
+            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
+            "current-context": "proxy",
+        })
     }
 
     /// Cuts every connection and fails from now on, for so long.
@@ -176,34 +183,32 @@ async fn serve(connection: TcpStream, shared: Arc<Shared>) {
         let shared = Arc::clone(&shared);
         async move { Ok::<_, Infallible>(answer(request, &shared).await) }
     });
-    // Without half-close a client that goes away ends what it asked for.
     let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(connection), answering);
+    // Connections that are made during an outage are served; those that were there are cut.
+    let cut = async { while outages.changed().await.is_ok() && !outages.borrow_and_update().is_some_and(|outage| outage.cuts) {} };
     tokio::select! { biased;
-        _ = outages.wait_for(|outage| outage.is_some_and(|outage| outage.cuts && Instant::now() < outage.until)) => {}
+        () = cut => {}
         _ = served => {}
     }
 }
 
 async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Body> {
     shared.count(&request);
-    let mut is_lost = false;
     if let Some(trigger) = shared.pull(&request) {
         if trigger.fault == Fault::Dropped {
-            is_lost = true;
-        } else {
-            shared.begin(trigger.fault, trigger.lasts, false);
-        }
-        if is_lost {
-            let answer = forward(request, &shared.client).await;
+            // It is carried out, and the answer lost with the connection.
+            forward(request, &shared.client).await;
             shared.begin(trigger.fault, trigger.lasts, true);
-            return answer;
+            return std::future::pending().await;
         }
+        shared.begin(trigger.fault, trigger.lasts, false);
     }
-    let query = request.uri().query().unwrap_or_default();
-    let resumes = query.contains("resourceVersion=") && verb(&request) == "watch" && !query.contains("sendInitialEvents");
+    let starts = request.uri().query().is_some_and(|query| query.contains("sendInitialEvents=true"));
+    let resumes = verb(&request) == "watch" && !starts;
     match shared.fault() {
         Some(Fault::TooManyRequests) => status(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
         Some(Fault::InternalError) => status(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+        Some(Fault::Gone | Fault::Expired) if starts => status(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
         Some(Fault::Gone) if resumes => status(StatusCode::GONE, "Expired"),
         Some(Fault::Expired) if resumes => {
             let status = failure(StatusCode::GONE, "Expired");
@@ -224,7 +229,7 @@ async fn forward(request: Request<Incoming>, client: &Client) -> Response<Body> 
     }
 }
 
-fn failure(code: StatusCode, reason: &str) -> serde_json::Value {
+fn failure(code: StatusCode, reason: &str) -> Value {
     let message = format!("the proxy answers {}", code.as_u16());
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason, "code": code.as_u16()})
 }

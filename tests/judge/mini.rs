@@ -107,7 +107,7 @@ fn entry(line: &str) -> Option<Entry> {
 
 fn at(seconds: &str) -> Option<Duration> {
     let seconds: f64 = seconds.parse().ok()?;
-    Some(Duration::from_micros(((1000.0 + seconds) * 1e6).round() as u64))
+    Duration::try_from_secs_f64(1000.0 + seconds).ok()
 }
 
 fn observation(text: &str) -> Option<Observation> {

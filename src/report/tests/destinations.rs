@@ -1,6 +1,7 @@
 //! Reports are written where they were asked for, or it is said why not.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rstest::rstest;
@@ -35,6 +36,9 @@ fn all_formats_are_written_and_directories_made() {
     assert!(fs::read_to_string(deep.join("r.xml")).unwrap().starts_with("<?xml"));
     assert_eq!(String::from_utf8(stdout).unwrap(), markdown::render(&report));
     assert_eq!(fs::read_dir(&deep).unwrap().count(), 2, "no temporary file is left");
+    fs::write(deep.join("plain"), "").unwrap();
+    let mode = |name| fs::metadata(deep.join(name)).unwrap().permissions().mode();
+    assert_eq!(mode("r.xml"), mode("plain"), "who may read it is as for any other file");
 }
 
 #[test]
