@@ -1,8 +1,36 @@
 //! The controllers of kube-controller-manager.
 
-use crate::Component;
+mod control_loop;
+mod deployment;
+pub(crate) mod events;
+pub(crate) mod ownership;
+pub(crate) mod pods;
+mod replicaset;
+mod workqueue;
+
+use std::{future::Future, pin::Pin};
+
+use tokio::task::JoinSet;
+
+use crate::{Component, StatusError};
+
+type Running = Pin<Box<dyn Future<Output = Result<(), StatusError>> + Send>>;
 
 /// Runs all controllers for as long as the cluster lives.
 pub(crate) async fn run(component: Component) {
-    let _ = component;
+    let mut controllers = JoinSet::new();
+    let mut start = |name: &'static str, run: fn(Component) -> Running| {
+        let running = run(component.part(name));
+        controllers.spawn(async move {
+            if let Err(error) = running.await {
+                tracing::error!(controller = name, %error, "a controller cannot start");
+            }
+        });
+    };
+    start("deployment", |component| Box::pin(deployment::run(component)));
+    start("replicaset", |component| Box::pin(replicaset::run(component)));
+    while controllers.join_next().await.is_some() {}
 }
+
+#[cfg(test)]
+mod tests;
