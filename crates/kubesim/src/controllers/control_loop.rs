@@ -2,11 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use futures::{
-    StreamExt,
-    future::BoxFuture,
-    stream::FuturesUnordered,
-};
+use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 
 use super::workqueue::WorkQueue;
 use crate::{Clock, Delta, Informer, StatusError, loopback::Kind};

@@ -1,11 +1,14 @@
 //! The controllers of kube-controller-manager.
 
-mod control_loop;
+pub(crate) mod control_loop;
 mod deployment;
 pub(crate) mod events;
+mod garbage_collector;
+mod namespace;
 pub(crate) mod ownership;
 pub(crate) mod pods;
 mod replicaset;
+mod service_account;
 mod workqueue;
 
 use std::{future::Future, pin::Pin};
@@ -28,9 +31,12 @@ pub(crate) async fn run(component: Component) {
         });
     };
     start("deployment", |component| Box::pin(deployment::run(component)));
+    start("garbage-collector", |component| Box::pin(garbage_collector::run(component)));
+    start("namespace", |component| Box::pin(namespace::run(component)));
+    start("service-account", |component| Box::pin(service_account::run(component)));
     start("replicaset", |component| Box::pin(replicaset::run(component)));
     while controllers.join_next().await.is_some() {}
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,6 +1,7 @@
 //! The typed client that components use inside the process: the same admission, defaulting, validation and strategies
 //! as over HTTP, without the HTTP. (Kubernetes calls the API server's connection to itself the loopback client.)
 
+mod dynamic;
 mod informer;
 
 use std::{

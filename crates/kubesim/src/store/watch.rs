@@ -115,6 +115,13 @@ impl Watch {
         }
     }
 
+    /// Waits until something may have happened since the watch was last asked; [`Watch::try_next`] then says what.
+    pub async fn ready(&mut self) {
+        if self.changed.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// The next change, if it has happened.
     ///
     /// # Errors

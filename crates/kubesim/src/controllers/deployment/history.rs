@@ -49,9 +49,7 @@ pub(super) fn template_hash(template: &PodTemplateSpec, collisions: Option<i32>)
 pub(super) fn split(deployment: &Deployment, mut sets: Vec<ReplicaSet>) -> (Option<ReplicaSet>, Vec<ReplicaSet>) {
     sort_by_age(&mut sets);
     let template = without_hash(&deployment.spec.template);
-    let new = sets.iter().position(|set| {
-        set.spec.template.as_ref().map(without_hash).as_ref() == Some(&template)
-    });
+    let new = sets.iter().position(|set| set.spec.template.as_ref().map(without_hash).as_ref() == Some(&template));
     let new = new.map(|index| sets.remove(index));
     (new, sets)
 }
@@ -171,7 +169,8 @@ mod tests {
             "metadata": {"annotations": {"a": "b", REVISION: "3", "kubectl.kubernetes.io/last-applied-configuration": "{}"}},
         }))
         .unwrap();
-        let mut set: ReplicaSet = serde_json::from_value(json!({"spec": {"selector": {}}, "metadata": {"annotations": {REVISION: "1"}}})).unwrap();
+        let mut set: ReplicaSet =
+            serde_json::from_value(json!({"spec": {"selector": {}}, "metadata": {"annotations": {REVISION: "1"}}})).unwrap();
         assert!(annotate_new(&deployment, &mut set, 4));
         assert!(annotate_new(&deployment, &mut set, 6));
         assert!(!annotate_new(&deployment, &mut set, 6));

@@ -89,9 +89,7 @@ impl Controller for DeploymentController {
             return futures::future::ready(Ok(None)).boxed();
         };
         let uid = ownership::uid(&deployment.metadata);
-        let concerns = |set: &&Arc<ReplicaSet>| {
-            ownership::controller_of(&set.metadata).is_none_or(|owner| owner.uid == uid)
-        };
+        let concerns = |set: &&Arc<ReplicaSet>| ownership::controller_of(&set.metadata).is_none_or(|owner| owner.uid == uid);
         let sets = self.sets.cache().in_namespace(&key.namespace).filter(concerns).cloned().collect();
         let pods = if size::is_rolling(&deployment) { Vec::new() } else { self.pods_of(&deployment) };
         Arc::clone(&self.means).reconcile(deployment, sets, pods).boxed()
@@ -154,11 +152,7 @@ impl Means {
         let sets = ownership::claim::<Deployment, ReplicaSet>(&self.client, &deployment.metadata, &selector, sets).await;
         let is_deleting = deployment.metadata.deletion_timestamp.is_some();
         let mut rollout = Rollout::new(&self, &deployment, sets.iter().map(|set| ReplicaSet::clone(set)).collect());
-        let outcome = if is_deleting {
-            rollout.sync_status(false).await
-        } else {
-            rollout.advance(&pods).await
-        };
+        let outcome = if is_deleting { rollout.sync_status(false).await } else { rollout.advance(&pods).await };
         match outcome {
             // Somebody has written meanwhile: the change queues the Deployment again, and it is looked at anew.
             Err(error) if error.is_conflict() || super::replicaset::is_namespace_terminating(&error) => Ok(None),

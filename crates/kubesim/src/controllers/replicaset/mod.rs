@@ -19,7 +19,7 @@ use super::{
     workqueue::WorkQueue,
 };
 use crate::{
-    Clock, Component, Delta, DeleteOptions, Key, LoopbackClient, StatusError, Version,
+    Clock, Component, DeleteOptions, Delta, Key, LoopbackClient, StatusError, Version,
     selector::{LabelSelector, Selection},
 };
 
@@ -127,12 +127,12 @@ fn selector(set: &ReplicaSet) -> Option<LabelSelector> {
 impl Means {
     async fn reconcile(self: Arc<Self>, set: Arc<ReplicaSet>, candidates: Vec<Arc<Pod>>, related: Vec<Arc<Pod>>) -> Outcome {
         let Some(selector) = selector(&set) else { return Ok(None) };
-        let (live, terminating): (Vec<_>, Vec<_>) = candidates.into_iter().filter(|pod| !pods::is_terminal(pod)).partition(|pod| pods::is_active(pod));
+        let (live, terminating): (Vec<_>, Vec<_>) =
+            candidates.into_iter().filter(|pod| !pods::is_terminal(pod)).partition(|pod| pods::is_active(pod));
         let terminating =
             terminating.iter().filter(|pod| ownership::is_controlled_by(&pod.metadata, ownership::uid(&set.metadata))).count();
         let active = ownership::claim::<ReplicaSet, Pod>(&self.client, &set.metadata, &selector, live).await;
-        let managed =
-            if set.metadata.deletion_timestamp.is_some() { Ok(()) } else { self.manage(&set, &active, &related).await };
+        let managed = if set.metadata.deletion_timestamp.is_some() { Ok(()) } else { self.manage(&set, &active, &related).await };
         let terminating = self.version.at_least(35).then_some(terminating);
         let now = self.clock.now();
         let status = status::compute(&set, &active, terminating, managed.as_ref().err(), now);
@@ -148,8 +148,7 @@ impl Means {
             self.create_pods(set, (wanted - active.len()).min(BURST)).await
         } else {
             let count = (active.len() - wanted).min(BURST);
-            let victims =
-                if count == 0 { Vec::new() } else { victims::choose(active.to_vec(), related, count, self.clock.now()) };
+            let victims = if count == 0 { Vec::new() } else { victims::choose(active.to_vec(), related, count, self.clock.now()) };
             let deletions = join_all(victims.iter().map(|pod| self.delete_pod(set, pod))).await;
             deletions.into_iter().find(Result::is_err).unwrap_or(Ok(()))
         }

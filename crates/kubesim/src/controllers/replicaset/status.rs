@@ -42,12 +42,7 @@ fn number(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-fn conditions(
-    set: &ReplicaSet,
-    active: usize,
-    failure: Option<&StatusError>,
-    now: Timestamp,
-) -> Option<Vec<ReplicaSetCondition>> {
+fn conditions(set: &ReplicaSet, active: usize, failure: Option<&StatusError>, now: Timestamp) -> Option<Vec<ReplicaSetCondition>> {
     let mut conditions = set.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
     let is_failure = |condition: &ReplicaSetCondition| condition.type_.as_deref() == Some("ReplicaFailure");
     let known = conditions.iter().any(is_failure);

@@ -1,5 +1,6 @@
 //! The controllers and the scheduler, on an API server of their own and with a kubelet that obeys annotations.
 
+mod collection;
 mod deployment;
 mod kubelet;
 
@@ -13,12 +14,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::{
-    Clock, Component, LoopbackClient, Patch, Random, StatusError, Version,
-    apiserver::ApiServer,
-    loopback::Kind,
-    scheduler,
-    selector::Selection,
-    store::Store,
+    Clock, Component, LoopbackClient, Patch, Random, StatusError, Version, apiserver::ApiServer, loopback::Kind, scheduler,
+    selector::Selection, store::Store,
 };
 
 /// A cluster without kubelets of its own.
@@ -66,7 +63,8 @@ impl Bench {
         let node = self.create::<Node>(node).await;
         let conditions = json!([{"type": "Ready", "status": "True"}]);
         let mut node = Node::clone(&node);
-        node.status = Some(serde_json::from_value(json!({"allocatable": room, "capacity": room, "conditions": conditions})).unwrap());
+        node.status =
+            Some(serde_json::from_value(json!({"allocatable": room, "capacity": room, "conditions": conditions})).unwrap());
         self.client.update_status(&node).await.unwrap();
     }
 
@@ -101,8 +99,8 @@ impl Bench {
         events.iter().map(line).collect()
     }
 
-    pub(crate) async fn deployment(&self) -> Arc<Deployment> {
-        self.get("web").await.unwrap()
+    pub(crate) async fn deployment(&self) -> Deployment {
+        Deployment::clone(&*self.get("web").await.unwrap())
     }
 
     /// The sizes of the ReplicaSets, by revision.
