@@ -2,7 +2,6 @@
 
 pub(crate) mod control_loop;
 mod deployment;
-pub(crate) mod events;
 mod garbage_collector;
 mod namespace;
 pub(crate) mod ownership;

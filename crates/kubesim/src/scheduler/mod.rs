@@ -26,9 +26,9 @@ use crate::{
     Clock, Component, Delta, Key, LoopbackClient, Patch, Random, StatusError, Version,
     controllers::{
         control_loop::Source,
-        events::{EventType, Events},
         ownership, pods,
     },
+    recorder::{EventType, Recorder, reference},
     selector::Selection,
 };
 use failure::Failure;
@@ -36,8 +36,6 @@ use filter::{Demands, Refusal};
 use nodes::{NodeInfo, Nodes};
 use queue::{Change, Queue};
 
-pub(crate) use filter::{is_tolerated, tolerates};
-pub(crate) use resources::{Amounts, add, amounts, requests};
 
 /// The name by which Pods ask for this scheduler.
 const NAME: &str = "default-scheduler";
@@ -70,7 +68,7 @@ struct Scheduler {
 struct Writer {
     client: LoopbackClient,
     clock: Clock,
-    events: Events,
+    events: Recorder,
 }
 
 /// A decision that was written, or not.
@@ -81,7 +79,7 @@ struct Written {
 
 impl Scheduler {
     fn new(component: Component, tasks: &mut JoinSet<()>) -> Result<Self, StatusError> {
-        let events = Events::start(&component, NAME, tasks);
+        let events = Recorder::start(component.part("events"), NAME, None, tasks);
         Ok(Self {
             nodes_source: Source::new(component.client.informer(Selection::all())?),
             pods_source: Source::new(component.client.informer(Selection::all())?),
@@ -229,13 +227,13 @@ impl Writer {
         if result.is_ok() {
             let key = ownership::key_of(&pod.metadata);
             let message = format!("Successfully assigned {}/{} to {node}", key.namespace, key.name);
-            self.events.record::<Pod>(&pod.metadata, EventType::Normal, "Scheduled", message);
+            self.events.event(&reference(&*pod), EventType::Normal, "Scheduled", message);
         }
         Written { pod, result }
     }
 
     async fn refuse(&self, pod: Arc<Pod>, message: String) -> Written {
-        self.events.record::<Pod>(&pod.metadata, EventType::Warning, "FailedScheduling", message.clone());
+        self.events.event(&reference(&*pod), EventType::Warning, "FailedScheduling", message.clone());
         let known = pods::condition(&pod, "PodScheduled");
         let since =
             known.filter(|condition| condition.status == "False").and_then(|condition| condition.last_transition_time.clone());

@@ -19,12 +19,12 @@ use tokio::task::JoinSet;
 
 use super::{
     control_loop::{self, Controller, Outcome, Source},
-    events::Events,
     ownership, pods,
     workqueue::WorkQueue,
 };
 use crate::{
     Clock, Component, Delta, Key, LoopbackClient, StatusError, Version,
+    recorder::Recorder,
     selector::{LabelSelector, Selection},
 };
 use rollout::Rollout;
@@ -32,7 +32,7 @@ use rollout::Rollout;
 /// Runs the Deployment controller for as long as the cluster lives.
 pub(crate) async fn run(component: Component) -> Result<(), StatusError> {
     let mut tasks = JoinSet::new();
-    let events = Events::start(&component, "deployment-controller", &mut tasks);
+    let events = Recorder::start(component.part("events"), "deployment-controller", None, &mut tasks);
     let controller = DeploymentController {
         deployments: Source::new(component.client.informer(Selection::all())?),
         sets: Source::new(component.client.informer(Selection::all())?),
@@ -55,7 +55,7 @@ struct Means {
     client: LoopbackClient,
     clock: Clock,
     version: Version,
-    events: Events,
+    events: Recorder,
 }
 
 impl Controller for DeploymentController {

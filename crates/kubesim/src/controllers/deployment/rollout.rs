@@ -18,7 +18,8 @@ use super::{
 };
 use crate::{
     DeleteOptions, StatusError,
-    controllers::{control_loop::Outcome, events::EventType, ownership},
+    controllers::{control_loop::Outcome, ownership},
+    recorder::{EventType, reference},
 };
 
 /// A Deployment as this look finds and changes it.
@@ -268,7 +269,7 @@ impl<'a> Rollout<'a> {
         Ok(None)
     }
 
-    pub(super) fn record(&self, kind: EventType, reason: &'static str, message: String) {
-        self.means.events.record::<Deployment>(&self.deployment.metadata, kind, reason, message);
+    pub(super) fn record(&self, kind: EventType, reason: &str, message: String) {
+        self.means.events.event(&reference(&self.deployment), kind, reason, message);
     }
 }

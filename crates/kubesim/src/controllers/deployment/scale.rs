@@ -8,7 +8,7 @@ use super::{
     rollout::Rollout,
     size::{self, size},
 };
-use crate::{StatusError, controllers::events::EventType};
+use crate::{StatusError, recorder::EventType};
 
 impl Rollout<'_> {
     /// Whether somebody has changed how many Pods the Deployment asks for since its sets were scaled

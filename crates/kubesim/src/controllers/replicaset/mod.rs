@@ -14,12 +14,12 @@ use tokio::task::JoinSet;
 
 use super::{
     control_loop::{self, Controller, Outcome, Source},
-    events::{EventType, Events},
     ownership, pods,
     workqueue::WorkQueue,
 };
 use crate::{
     Clock, Component, DeleteOptions, Delta, Key, LoopbackClient, StatusError, Version,
+    recorder::{EventType, Recorder, reference},
     selector::{LabelSelector, Selection},
 };
 
@@ -29,7 +29,7 @@ const BURST: usize = 500;
 /// Runs the ReplicaSet controller for as long as the cluster lives.
 pub(crate) async fn run(component: Component) -> Result<(), StatusError> {
     let mut tasks = JoinSet::new();
-    let events = Events::start(&component, "replicaset-controller", &mut tasks);
+    let events = Recorder::start(component.part("events"), "replicaset-controller", None, &mut tasks);
     let controller = ReplicaSetController {
         sets: Source::new(component.client.informer(Selection::all())?),
         pods: Source::new(component.client.informer(Selection::all())?),
@@ -50,7 +50,7 @@ struct Means {
     client: LoopbackClient,
     clock: Clock,
     version: Version,
-    events: Events,
+    events: Recorder,
 }
 
 impl Controller for ReplicaSetController {
@@ -176,13 +176,13 @@ impl Means {
         match self.client.create(&pod).await {
             Ok(pod) => {
                 let message = format!("Created pod: {}", ownership::name(&pod.metadata));
-                self.events.record::<ReplicaSet>(&set.metadata, EventType::Normal, "SuccessfulCreate", message);
+                self.events.event(&reference(set), EventType::Normal, "SuccessfulCreate", message);
                 Ok(())
             }
             Err(error) if is_namespace_terminating(&error) => Ok(()),
             Err(error) => {
                 let message = format!("Error creating: {error}");
-                self.events.record::<ReplicaSet>(&set.metadata, EventType::Warning, "FailedCreate", message);
+                self.events.event(&reference(set), EventType::Warning, "FailedCreate", message);
                 Err(error)
             }
         }
@@ -193,13 +193,13 @@ impl Means {
         match self.client.delete::<Pod>(namespace, name, &DeleteOptions::default()).await {
             Ok(()) => {
                 let message = format!("Deleted pod: {name}");
-                self.events.record::<ReplicaSet>(&set.metadata, EventType::Normal, "SuccessfulDelete", message);
+                self.events.event(&reference(set), EventType::Normal, "SuccessfulDelete", message);
                 Ok(())
             }
             Err(error) if error.is_not_found() => Ok(()),
             Err(error) => {
                 let message = format!("Error deleting: {error}");
-                self.events.record::<ReplicaSet>(&set.metadata, EventType::Warning, "FailedDelete", message);
+                self.events.event(&reference(set), EventType::Warning, "FailedDelete", message);
                 Err(error)
             }
         }
