@@ -3,6 +3,7 @@
 pub(crate) mod control_loop;
 mod deployment;
 mod garbage_collector;
+mod job;
 mod namespace;
 pub(crate) mod ownership;
 pub(crate) mod pods;
@@ -31,6 +32,7 @@ pub(crate) async fn run(component: Component) {
     };
     start("deployment", |component| Box::pin(deployment::run(component)));
     start("garbage-collector", |component| Box::pin(garbage_collector::run(component)));
+    start("job", |component| Box::pin(job::run(component)));
     start("namespace", |component| Box::pin(namespace::run(component)));
     start("service-account", |component| Box::pin(service_account::run(component)));
     start("replicaset", |component| Box::pin(replicaset::run(component)));

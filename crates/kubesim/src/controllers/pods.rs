@@ -136,3 +136,17 @@ pub(crate) fn may_be_adopted(delta: &crate::Delta<Pod>) -> bool {
         }
     }
 }
+
+/// How often all its containers were restarted together.
+pub(crate) fn restarts(pod: &Pod) -> i32 {
+    let Some(status) = &pod.status else { return 0 };
+    let containers = status.container_statuses.iter().flatten();
+    containers.chain(status.init_container_statuses.iter().flatten()).map(|container| container.restart_count).sum()
+}
+
+/// When the last container of an ended Pod ended; without that, when it became unready.
+pub(crate) fn finished_at(pod: &Pod) -> Option<Timestamp> {
+    let containers = pod.status.as_ref()?.container_statuses.iter().flatten();
+    let ends = containers.filter_map(|container| container.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref());
+    ends.map(|time| time.0).max().or_else(|| ready_since(pod))
+}

@@ -2,6 +2,7 @@
 
 mod collection;
 mod deployment;
+mod job;
 mod kubelet;
 
 use std::{sync::Arc, time::Duration};
