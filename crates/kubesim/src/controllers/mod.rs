@@ -1,10 +1,14 @@
 //! The controllers of kube-controller-manager.
 
 pub(crate) mod control_loop;
+mod daemonset;
 mod deployment;
+mod disruption;
+mod endpointslice;
 mod garbage_collector;
 mod job;
 mod namespace;
+mod node_lifecycle;
 pub(crate) mod ownership;
 pub(crate) mod pods;
 mod replicaset;
@@ -30,8 +34,12 @@ pub(crate) async fn run(component: Component) {
             }
         });
     };
+    start("daemonset", |component| Box::pin(daemonset::run(component)));
     start("deployment", |component| Box::pin(deployment::run(component)));
     start("garbage-collector", |component| Box::pin(garbage_collector::run(component)));
+    start("disruption", |component| Box::pin(disruption::run(component)));
+    start("endpointslice", |component| Box::pin(endpointslice::run(component)));
+    start("node-lifecycle", |component| Box::pin(node_lifecycle::run(component)));
     start("job", |component| Box::pin(job::run(component)));
     start("namespace", |component| Box::pin(namespace::run(component)));
     start("service-account", |component| Box::pin(service_account::run(component)));

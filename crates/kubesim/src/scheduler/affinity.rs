@@ -12,7 +12,7 @@ use super::nodes::{NodeInfo, Nodes};
 use crate::{Informer, controllers::ownership, selector::LabelSelector};
 
 /// Whether a node has what the Pod's node selector and its required node affinity demand.
-pub(crate) fn node_matches(spec: &PodSpec, node: &NodeInfo) -> bool {
+pub(super) fn node_matches(spec: &PodSpec, node: &NodeInfo) -> bool {
     let selected = spec.node_selector.iter().flatten().all(|(key, value)| node.label(key) == Some(value));
     let affinity = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
     let required = affinity.and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref());

@@ -24,10 +24,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     Clock, Component, Delta, Key, LoopbackClient, Patch, Random, StatusError, Version,
-    controllers::{
-        control_loop::Source,
-        ownership, pods,
-    },
+    controllers::{control_loop::Source, ownership, pods},
     recorder::{EventType, Recorder, reference},
     selector::Selection,
 };
@@ -36,6 +33,8 @@ use filter::{Demands, Refusal};
 use nodes::{NodeInfo, Nodes};
 use queue::{Change, Queue};
 
+pub(crate) use filter::{is_tolerated, tolerates};
+pub(crate) use nodes::Placement;
 
 /// The name by which Pods ask for this scheduler.
 const NAME: &str = "default-scheduler";

@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::api::core::v1::{Node, Pod, Taint};
+use k8s_openapi::api::core::v1::{Node, Pod, PodSpec, Taint};
 
-use super::resources::{self, Amounts};
+use super::{
+    affinity,
+    resources::{self, Amounts},
+};
 use crate::controllers::{ownership, pods};
 
 /// A node, the Pods on it, and what is left of it.
@@ -39,6 +42,26 @@ impl NodeInfo {
     /// The value of a label of the node.
     pub(super) fn label(&self, key: &str) -> Option<&str> {
         self.labels()?.get(key).map(String::as_str)
+    }
+}
+
+/// A node, for controllers that decide themselves which Pods it takes.
+pub(crate) struct Placement(NodeInfo);
+
+impl Placement {
+    /// The node without its Pods.
+    pub(crate) fn of(node: &Arc<Node>) -> Self {
+        Self(NodeInfo { node: Some(Arc::clone(node)), ..NodeInfo::default() })
+    }
+
+    /// The node's taints.
+    pub(crate) fn taints(&self) -> impl Iterator<Item = &Taint> {
+        self.0.taints()
+    }
+
+    /// Whether the node has what a Pod's node selector and required node affinity demand.
+    pub(crate) fn is_selected_by(&self, spec: &PodSpec) -> bool {
+        affinity::node_matches(spec, &self.0)
     }
 }
 

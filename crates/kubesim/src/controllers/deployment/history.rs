@@ -37,7 +37,7 @@ const HASH_ALPHABET: &[u8; 10] = b"456789bcdf";
 
 /// The hash of a template, in the shape of Kubernetes' own: its value depends on the template (and the collisions so
 /// far) alone, but differs from that of a real cluster, which hashes a dump of Go structures.
-pub(super) fn template_hash(template: &PodTemplateSpec, collisions: Option<i32>) -> String {
+pub(crate) fn template_hash(template: &PodTemplateSpec, collisions: Option<i32>) -> String {
     let text = serde_json::to_vec(template).unwrap_or_default();
     let salt = collisions.map(|count| i64::from(count).to_le_bytes());
     let bytes = text.iter().chain(salt.iter().flatten());

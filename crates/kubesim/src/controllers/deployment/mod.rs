@@ -27,6 +27,7 @@ use crate::{
     recorder::Recorder,
     selector::{LabelSelector, Selection},
 };
+pub(crate) use history::template_hash;
 use rollout::Rollout;
 
 /// Runs the Deployment controller for as long as the cluster lives.

@@ -149,11 +149,8 @@ impl Means {
         {
             return Ok(Some(left));
         }
-        let options = DeleteOptions {
-            propagation: Some(Propagation::Foreground),
-            uid: job.metadata.uid.clone(),
-            ..DeleteOptions::default()
-        };
+        let options =
+            DeleteOptions { propagation: Some(Propagation::Foreground), uid: job.metadata.uid.clone(), ..DeleteOptions::default() };
         let key = ownership::key_of(&job.metadata);
         match self.client.delete::<Job>(&key.namespace, &key.name, &options).await {
             Err(error) if !error.is_not_found() => Err(error),

@@ -114,15 +114,10 @@ impl Plan {
         let restarted_too_often = restarts_in_place && restarts > 0 && restarts >= limit;
         let passed = deadline(job, spec).is_some_and(|end| end <= now);
         if target == Some("BackoffLimitExceeded") || self.total_failed > limit || restarted_too_often {
-            return Some(Failure {
-                reason: "BackoffLimitExceeded",
-                message: "Job has reached the specified backoff limit",
-            });
+            return Some(Failure { reason: "BackoffLimitExceeded", message: "Job has reached the specified backoff limit" });
         }
-        (target == Some("DeadlineExceeded") || (passed && !self.is_suspended)).then_some(Failure {
-            reason: "DeadlineExceeded",
-            message: "Job was active longer than specified deadline",
-        })
+        (target == Some("DeadlineExceeded") || (passed && !self.is_suspended))
+            .then_some(Failure { reason: "DeadlineExceeded", message: "Job was active longer than specified deadline" })
     }
 
     fn reaches_completions(&self, spec: &JobSpec) -> bool {

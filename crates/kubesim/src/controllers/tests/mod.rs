@@ -1,9 +1,11 @@
 //! The controllers and the scheduler, on an API server of their own and with a kubelet that obeys annotations.
 
 mod collection;
+mod daemonset;
 mod deployment;
 mod job;
 mod kubelet;
+mod services;
 
 use std::{sync::Arc, time::Duration};
 
