@@ -1,6 +1,7 @@
 //! The controllers of kube-controller-manager.
 
 pub(crate) mod control_loop;
+mod cronjob;
 mod daemonset;
 mod deployment;
 mod disruption;
@@ -34,6 +35,7 @@ pub(crate) async fn run(component: Component) {
             }
         });
     };
+    start("cronjob", |component| Box::pin(cronjob::run(component)));
     start("daemonset", |component| Box::pin(daemonset::run(component)));
     start("deployment", |component| Box::pin(deployment::run(component)));
     start("garbage-collector", |component| Box::pin(garbage_collector::run(component)));

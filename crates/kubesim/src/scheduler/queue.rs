@@ -12,7 +12,7 @@ use super::filter::Plugin;
 use crate::Key;
 
 /// After how long a Pod is tried again even if nothing has happened.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 /// How often the scheduler looks for Pods that have waited so long.
 const FLUSH_PERIOD: Duration = Duration::from_secs(30);

@@ -83,7 +83,9 @@ impl Controller for DaemonSetController {
         }
         self.revisions.changes();
         for delta in self.pods.changes() {
-            pods::controllers_concerned(&delta, "DaemonSet").into_iter().for_each(|key| queue.add(key));
+            for key in pods::controllers_concerned(&delta, "DaemonSet") {
+                queue.add(key);
+            }
         }
     }
 

@@ -50,8 +50,7 @@ fn is_headless(service: &Service) -> bool {
 /// The number of a Service's port on a Pod: its own, or that of the container port with the name.
 fn port_number(port: &ServicePort, pod: &Pod) -> Option<i32> {
     match &port.target_port {
-        None => Some(port.port),
-        Some(IntOrString::Int(0)) => Some(port.port),
+        None | Some(IntOrString::Int(0)) => Some(port.port),
         Some(IntOrString::Int(number)) => Some(*number),
         Some(IntOrString::String(name)) => {
             let containers = pod.spec.iter().flat_map(|spec| &spec.containers);

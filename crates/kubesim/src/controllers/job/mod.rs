@@ -92,11 +92,22 @@ impl Controller for JobController {
     }
 
     fn reconcile(&mut self, key: &Key) -> BoxFuture<'static, Outcome> {
-        let Some(job) = self.jobs.get(&key.namespace, &key.name) else { return futures::future::ready(Ok(None)).boxed() };
-        let uid = ownership::uid(&job.metadata);
-        let own = self.pods.cache().in_namespace(&key.namespace).filter(|pod| ownership::is_controlled_by(&pod.metadata, uid));
-        let own = own.cloned().collect();
-        Arc::clone(&self.means).reconcile(job, own).boxed()
+        let job = self.jobs.get(&key.namespace, &key.name);
+        let uid = job.as_ref().map_or("", |job| ownership::uid(&job.metadata));
+        let named = self.pods.cache().in_namespace(&key.namespace).filter(|pod| {
+            ownership::controller_key(&pod.metadata, "Job").as_ref() == Some(key)
+        });
+        let (own, orphans): (Vec<_>, Vec<_>) = named.cloned().partition(|pod| ownership::is_controlled_by(&pod.metadata, uid));
+        let means = Arc::clone(&self.means);
+        async move {
+            // Nobody will count the Pods of a Job that is gone.
+            means.release(orphans.iter().filter(|pod| is_tracked(pod)).collect()).await?;
+            match job {
+                Some(job) => means.reconcile(job, own).await,
+                None => Ok(None),
+            }
+        }
+        .boxed()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::controllers::{ownership, pods};
 /// How long the replacement of a failed Pod waits: doubled with each further failure, up to a limit
 /// (`backoff_utils.go`).
 const BACKOFF: Duration = Duration::from_secs(10);
-const MAX_BACKOFF: Duration = Duration::from_secs(600);
+const MAX_BACKOFF: Duration = Duration::from_mins(10);
 
 /// Why a Job fails.
 pub(super) struct Failure {

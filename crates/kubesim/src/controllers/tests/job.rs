@@ -76,7 +76,7 @@ async fn a_finished_job_goes_when_its_time_has_come() {
     let bench = Bench::new(4).await;
     bench.create::<Job>(job(json!({"ttlSecondsAfterFinished": 30}), "Succeeded")).await;
     bench.wait(20).await;
-    assert_eq!(conditions(&*bench.get::<Job>("work").await.unwrap()).len(), 2);
+    assert_eq!(conditions(&bench.get::<Job>("work").await.unwrap()).len(), 2);
     bench.wait(30).await;
     assert!(bench.get::<Job>("work").await.unwrap_err().is_not_found());
     assert!(bench.pods().await.is_empty());

@@ -39,7 +39,7 @@ async fn start(client: Arc<LoopbackClient>, clock: Clock, pod: Arc<Pod>) {
     if let Some(phase) = annotation("ends") {
         clock.sleep(Duration::from_secs(1)).await;
         set(&client, clock, &pod, &phase, false).await;
-    } else if let Some(seconds) = annotation("ready-after").unwrap_or("0".to_owned()).parse().ok() {
+    } else if let Ok(seconds) = annotation("ready-after").unwrap_or("0".to_owned()).parse() {
         clock.sleep(Duration::from_secs(seconds)).await;
         set(&client, clock, &pod, "Running", true).await;
     }

@@ -1,10 +1,12 @@
 //! The controllers and the scheduler, on an API server of their own and with a kubelet that obeys annotations.
 
 mod collection;
+mod cronjob;
 mod daemonset;
 mod deployment;
 mod job;
 mod kubelet;
+mod scale;
 mod services;
 
 use std::{sync::Arc, time::Duration};

@@ -40,12 +40,12 @@ async fn endpoints_follow_the_readiness_of_pods() {
         let subset = &endpoints.subsets.as_ref().unwrap()[0];
         (subset.addresses.iter().flatten().count(), subset.not_ready_addresses.iter().flatten().count())
     };
-    assert_eq!(subset(&*bench.get::<Endpoints>("web").await.unwrap()), (0, 2));
+    assert_eq!(subset(&bench.get::<Endpoints>("web").await.unwrap()), (0, 2));
     bench.wait(10).await;
     let now = slice().await;
     assert_eq!(ready(&now), [true, true]);
     assert_eq!(now.ports.as_ref().unwrap()[0].port, Some(8080));
-    assert_eq!(subset(&*bench.get::<Endpoints>("web").await.unwrap()), (2, 0));
+    assert_eq!(subset(&bench.get::<Endpoints>("web").await.unwrap()), (2, 0));
     bench.client.delete::<Service>("default", "web", &DeleteOptions::default()).await.unwrap();
     bench.wait(1).await;
     assert!(bench.list::<EndpointSlice>().await.iter().all(|slice| !slice.metadata.name.as_ref().unwrap().starts_with("web-")));
