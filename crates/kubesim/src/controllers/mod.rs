@@ -10,6 +10,7 @@ mod garbage_collector;
 mod job;
 mod namespace;
 mod node_lifecycle;
+mod owned_pods;
 pub(crate) mod ownership;
 pub(crate) mod pods;
 mod replicaset;

@@ -1,6 +1,6 @@
 //! What controllers ask about Pods (`pkg/controller/controller_utils.go`, `pkg/api/v1/pod/util.go`).
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use k8s_openapi::{
     api::core::v1::{Pod, PodCondition, PodTemplateSpec},
@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 
 use super::ownership;
-use crate::{Informer, Key};
+use crate::Key;
 
 /// The phase; `Pending` of a Pod that has none yet.
 pub(crate) fn phase(pod: &Pod) -> &str {
@@ -102,13 +102,6 @@ pub(crate) fn from_template(template: &PodTemplateSpec, owner: OwnerReference, n
 /// The base of the names of an owner's Pods.
 fn generated_base(owner: &str) -> String {
     format!("{owner}-")
-}
-
-/// The Pods of a namespace that somebody controls or that might be adopted, for claiming.
-pub(crate) fn candidates(pods: &Informer<Pod>, owner: &ObjectMeta) -> Vec<Arc<Pod>> {
-    let uid = ownership::uid(owner);
-    let concerns = |pod: &&Arc<Pod>| ownership::controller_of(&pod.metadata).is_none_or(|reference| reference.uid == uid);
-    pods.in_namespace(ownership::namespace(owner)).filter(concerns).cloned().collect()
 }
 
 /// The controller of this kind that a change of a Pod concerns: before and after it.

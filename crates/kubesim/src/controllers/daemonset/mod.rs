@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use super::{
     control_loop::{self, Controller, Outcome, Source},
+    owned_pods::OwnedPods,
     ownership, pods,
     replicaset::is_namespace_terminating,
     workqueue::WorkQueue,
@@ -36,7 +37,7 @@ pub(crate) async fn run(component: Component) -> Result<(), StatusError> {
         sets: Source::new(component.client.informer(Selection::all())?),
         revisions: Source::new(component.client.informer(Selection::all())?),
         nodes: Source::new(component.client.informer(Selection::all())?),
-        pods: Source::new(component.client.informer(Selection::all())?),
+        pods: OwnedPods::new(component.client.informer(Selection::all())?),
         means: Arc::new(Means { events, clock: component.clock, client: component.client }),
     };
     control_loop::run(controller, component.clock).await;
@@ -47,7 +48,7 @@ struct DaemonSetController {
     sets: Source<DaemonSet>,
     revisions: Source<ControllerRevision>,
     nodes: Source<Node>,
-    pods: Source<Pod>,
+    pods: OwnedPods,
     means: Arc<Means>,
 }
 
@@ -104,7 +105,7 @@ impl Controller for DaemonSetController {
         let revisions = self.revisions.cache().in_namespace(&key.namespace);
         let found = Found {
             nodes: self.nodes.cache().iter().cloned().collect(),
-            pods: pods::candidates(self.pods.cache(), &set.metadata),
+            pods: self.pods.candidates(&set.metadata),
             revisions: revisions.filter(|one| ownership::is_controlled_by(&one.metadata, uid)).cloned().collect(),
             set,
         };

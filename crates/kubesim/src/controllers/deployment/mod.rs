@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use super::{
     control_loop::{self, Controller, Outcome, Source},
+    owned_pods::OwnedPods,
     ownership, pods,
     workqueue::WorkQueue,
 };
@@ -37,7 +38,7 @@ pub(crate) async fn run(component: Component) -> Result<(), StatusError> {
     let controller = DeploymentController {
         deployments: Source::new(component.client.informer(Selection::all())?),
         sets: Source::new(component.client.informer(Selection::all())?),
-        pods: Source::new(component.client.informer(Selection::all())?),
+        pods: OwnedPods::new(component.client.informer(Selection::all())?),
         means: Arc::new(Means { events, clock: component.clock, version: component.version, client: component.client }),
     };
     control_loop::run(controller, component.clock).await;
@@ -47,7 +48,7 @@ pub(crate) async fn run(component: Component) -> Result<(), StatusError> {
 struct DeploymentController {
     deployments: Source<Deployment>,
     sets: Source<ReplicaSet>,
-    pods: Source<Pod>,
+    pods: OwnedPods,
     means: Arc<Means>,
 }
 
@@ -134,10 +135,7 @@ impl DeploymentController {
         let namespace = ownership::namespace(&deployment.metadata);
         let uid = ownership::uid(&deployment.metadata);
         let sets = self.sets.cache().in_namespace(namespace).filter(|set| ownership::is_controlled_by(&set.metadata, uid));
-        let sets: Vec<&str> = sets.map(|set| ownership::uid(&set.metadata)).collect();
-        let belongs =
-            |pod: &&Arc<Pod>| ownership::controller_of(&pod.metadata).is_some_and(|owner| sets.contains(&owner.uid.as_str()));
-        self.pods.cache().in_namespace(namespace).filter(belongs).cloned().collect()
+        sets.flat_map(|set| self.pods.of(ownership::uid(&set.metadata))).cloned().collect()
     }
 }
 

@@ -94,9 +94,11 @@ impl Controller for JobController {
     fn reconcile(&mut self, key: &Key) -> BoxFuture<'static, Outcome> {
         let job = self.jobs.get(&key.namespace, &key.name);
         let uid = job.as_ref().map_or("", |job| ownership::uid(&job.metadata));
-        let named = self.pods.cache().in_namespace(&key.namespace).filter(|pod| {
-            ownership::controller_key(&pod.metadata, "Job").as_ref() == Some(key)
-        });
+        let named = self
+            .pods
+            .cache()
+            .in_namespace(&key.namespace)
+            .filter(|pod| ownership::controller_key(&pod.metadata, "Job").as_ref() == Some(key));
         let (own, orphans): (Vec<_>, Vec<_>) = named.cloned().partition(|pod| ownership::is_controlled_by(&pod.metadata, uid));
         let means = Arc::clone(&self.means);
         async move {

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::{
     control_loop::{self, Controller, Outcome, Source},
+    owned_pods::OwnedPods,
     ownership, pods,
     workqueue::WorkQueue,
 };
@@ -32,7 +33,7 @@ pub(crate) async fn run(component: Component) -> Result<(), StatusError> {
     let events = Recorder::start(component.part("events"), "replicaset-controller", None, &mut tasks);
     let controller = ReplicaSetController {
         sets: Source::new(component.client.informer(Selection::all())?),
-        pods: Source::new(component.client.informer(Selection::all())?),
+        pods: OwnedPods::new(component.client.informer(Selection::all())?),
         means: Arc::new(Means { events, clock: component.clock, version: component.version, client: component.client }),
     };
     control_loop::run(controller, component.clock).await;
@@ -41,7 +42,7 @@ pub(crate) async fn run(component: Component) -> Result<(), StatusError> {
 
 struct ReplicaSetController {
     sets: Source<ReplicaSet>,
-    pods: Source<Pod>,
+    pods: OwnedPods,
     means: Arc<Means>,
 }
 
@@ -82,7 +83,7 @@ impl Controller for ReplicaSetController {
         let Some(set) = self.sets.get(&key.namespace, &key.name) else {
             return futures::future::ready(Ok(None)).boxed();
         };
-        let candidates = pods::candidates(self.pods.cache(), &set.metadata);
+        let candidates = self.pods.candidates(&set.metadata);
         let related = self.related(&set);
         Arc::clone(&self.means).reconcile(set, candidates, related).boxed()
     }
@@ -98,24 +99,17 @@ impl ReplicaSetController {
         }
     }
 
-    /// The active Pods of all ReplicaSets with the same owner.
+    /// The active Pods of all ReplicaSets with the same owner, if the set has more than it should: they decide which go.
     fn related(&self, set: &ReplicaSet) -> Vec<Arc<Pod>> {
-        let namespace = ownership::namespace(&set.metadata);
-        let owner = ownership::controller_of(&set.metadata).map(|owner| owner.uid.as_str());
-        let siblings: Vec<&str> = match owner {
-            None => vec![ownership::uid(&set.metadata)],
-            Some(owner) => {
-                let sets = self.sets.cache().in_namespace(namespace);
-                sets.filter(|other| ownership::is_controlled_by(&other.metadata, owner))
-                    .map(|other| ownership::uid(&other.metadata))
-                    .collect()
-            }
-        };
-        let is_related = |pod: &&Arc<Pod>| {
-            pods::is_active(pod)
-                && ownership::controller_of(&pod.metadata).is_some_and(|owner| siblings.contains(&owner.uid.as_str()))
-        };
-        self.pods.cache().in_namespace(namespace).filter(is_related).cloned().collect()
+        let own = ownership::uid(&set.metadata);
+        let active = |uid: &str| -> Vec<Arc<Pod>> { self.pods.of(uid).filter(|pod| pods::is_active(pod)).cloned().collect() };
+        let Some(owner) = ownership::controller_of(&set.metadata) else { return active(own) };
+        if active(own).len() <= usize::try_from(replicas(set)).unwrap_or(0) {
+            return Vec::new();
+        }
+        let sets = self.sets.cache().in_namespace(ownership::namespace(&set.metadata));
+        let siblings = sets.filter(|other| ownership::is_controlled_by(&other.metadata, &owner.uid));
+        siblings.flat_map(|sibling| active(ownership::uid(&sibling.metadata))).collect()
     }
 }
 

@@ -34,7 +34,12 @@ async fn a_job_is_made_every_minute_and_the_old_ones_go() {
     assert_eq!(bench.list::<Job>().await.len(), 3, "two that have completed, and the one that has just begun");
     let status = bench.get::<CronJob>("tick").await.unwrap().status.clone().unwrap();
     assert_eq!(status.last_schedule_time.unwrap().0.to_string(), "2026-01-01T00:05:00Z");
-    assert!(bench.events("CronJob").await.contains(&"SawCompletedJob: Saw completed job: tick-29453761, condition: Complete".to_owned()));
+    assert!(
+        bench
+            .events("CronJob")
+            .await
+            .contains(&"SawCompletedJob: Saw completed job: tick-29453761, condition: Complete".to_owned())
+    );
 }
 
 #[tokio::test(start_paused = true)]
