@@ -36,7 +36,9 @@ fn of<K: DeserializeOwned>(value: Value) -> K {
 }
 
 fn pod(name: &str) -> Pod {
-    of(json!({"metadata": {"name": name, "labels": {"app": name}}, "spec": {"schedulerName": "nobody", "containers": [{"name": "c", "image": "i:1"}]}}))
+    of(
+        json!({"metadata": {"name": name, "labels": {"app": name}}, "spec": {"schedulerName": "nobody", "containers": [{"name": "c", "image": "i:1"}]}}),
+    )
 }
 
 fn deployment(name: &str) -> Deployment {
