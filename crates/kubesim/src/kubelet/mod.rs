@@ -228,3 +228,6 @@ impl Kubelet {
 fn is_relabelled(old: &Pod, new: &Pod) -> bool {
     old.metadata.labels != new.metadata.labels || old.metadata.annotations != new.metadata.annotations
 }
+
+#[cfg(test)]
+mod tests;
