@@ -61,7 +61,7 @@ pub(super) async fn run(kubelet: Arc<Kubelet>) {
         // What changes while a relist goes on is for the next one.
         let pods = std::mem::take(&mut *lock(&kubelet.pleg.dirty));
         let seen: Vec<_> = pods.values().map(|pod| Arc::new(lock(&pod.runtime).status())).collect();
-        kubelet.clock.sleep(kubelet.pleg.takes).await;
+        kubelet.clock.sleep_until(began + kubelet.pleg.takes).await;
         for (pod, status) in pods.values().zip(seen) {
             take_in(&kubelet, pod, status, began);
         }

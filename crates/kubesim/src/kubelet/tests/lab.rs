@@ -84,10 +84,13 @@ impl Lab {
     }
 
     /// Makes a Pod and binds it to the node; time counts from now on.
-    pub(super) async fn start(&mut self, name: &str, spec: Value) {
+    pub(super) async fn start(&mut self, name: &str, mut spec: Value) {
         // Not always at the same place of the tickers' seconds.
         self.clock.sleep(Duration::from_millis(1_700)).await;
         self.began = self.clock.elapsed();
+        // The token volume that the API server gives to every Pod: waiting for it is part of the start.
+        spec["volumes"] =
+            json!(spec["volumes"].as_array().cloned().unwrap_or_else(|| vec![json!({"name": "token", "projected": {}})]));
         let pod = json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec});
         self.client.create::<Pod>(&serde_json::from_value(pod).unwrap()).await.unwrap();
         let binding = json!({"metadata": {"name": name, "namespace": "default"}, "target": {"kind": "Node", "name": NODE}});
@@ -139,7 +142,8 @@ impl Lab {
     /// The events, as `TYPE REASON xCOUNT MESSAGE`, in the order of their making.
     pub(super) async fn events(&self) -> Vec<String> {
         let mut events = self.client.list::<Event>(&Selection::all()).await.unwrap();
-        let nanos = |event: &Event| event.metadata.name.as_ref().and_then(|name| name.rsplit_once('.').map(|(_, hex)| hex.to_owned()));
+        let nanos =
+            |event: &Event| event.metadata.name.as_ref().and_then(|name| name.rsplit_once('.').map(|(_, hex)| hex.to_owned()));
         events.sort_by_key(|event| nanos(event));
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let line = |event: &Arc<Event>| {

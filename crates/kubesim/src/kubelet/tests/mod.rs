@@ -2,6 +2,7 @@
 
 mod lab;
 mod lifecycle;
+mod load;
 mod probes;
 mod recordings;
 mod restarts;

@@ -1,5 +1,7 @@
 //! The hands-ons of chapter 7, compared with what real clusters did.
 
+use std::sync::Arc;
+
 use rstest::rstest;
 use serde_json::json;
 
@@ -15,7 +17,15 @@ fn readiness_turns_ready_and_unready_again(#[values("1.34", "1.37")] version: &s
         lab.until(60.0).await;
         lab.delete("p", &DeleteOptions::default()).await;
         lab.until(70.0).await;
-        let cells = ["0/1 Pending 0", "0/1 ContainerCreating 0", "0/1 Running 0", "1/1 Running 0", "0/1 Running 0", "0/1 Terminating 0", "0/1 Error 0"];
+        let cells = [
+            "0/1 Pending 0",
+            "0/1 ContainerCreating 0",
+            "0/1 Running 0",
+            "1/1 Running 0",
+            "0/1 Running 0",
+            "0/1 Terminating 0",
+            "0/1 Error 0",
+        ];
         assert_eq!(lab.cells("p"), cells, "{}", lab.print("p"));
         let (running, ready) = (lab.when("p", cells[2]), lab.when("p", cells[3]));
         assert!((0.3..4.0).contains(&running), "{}", lab.print("p"));
@@ -91,10 +101,18 @@ fn liveness_events_are_counted_and_then_filtered() {
         assert_eq!((lab.count("Unhealthy").await, lab.count("Killing").await), (15, 5));
         assert_eq!((lab.count("Pulled").await, lab.count("Started").await, lab.count("BackOff").await), (5, 5, 2));
         let events = lab.events().await;
-        assert!(events.contains(&"Normal Killing x5 Container c failed liveness probe, will be restarted".to_owned()), "{events:?}");
-        assert!(events.iter().any(|e| e.starts_with("Warning BackOff x2 Back-off restarting failed container c in pod p_default(")));
+        assert!(
+            events.contains(&"Normal Killing x5 Container c failed liveness probe, will be restarted".to_owned()),
+            "{events:?}"
+        );
+        assert!(
+            events.iter().any(|e| e.starts_with("Warning BackOff x2 Back-off restarting failed container c in pod p_default("))
+        );
         lab.until(480.0).await;
-        assert_eq!(lab.count("Killing").await + lab.count("Pulled").await + lab.count("Created").await + lab.count("Started").await, 25);
+        let (pulled, started) = (lab.count("Pulled").await, lab.count("Started").await);
+        let passed = pulled + started + lab.count("Killing").await + lab.count("Created").await;
+        assert_eq!(passed, 26, "25 at once and one after 300 s: {:?}", lab.events().await);
+        assert!(started < lab.pod("p").await.status.as_ref().unwrap().container_statuses.as_ref().unwrap()[0].restart_count + 1);
     });
 }
 
@@ -142,9 +160,8 @@ fn destruction(#[values(1, 2, 3, 4)] seed: u64, #[values("1.34", "1.37")] versio
         lab.until(100.0).await;
         assert_eq!(lab.cells("broken"), ["0/2 Pending 0", "0/2 ContainerCreating 0", "1/2 Running 0"], "{}", lab.print("broken"));
         let ip = lab.pod("broken").await.status.as_ref().unwrap().pod_ip.clone().unwrap();
-        let expected = format!(
-            "Readiness probe failed: Get \"http://{ip}:8081/health\": dial tcp {ip}:8081: connect: connection refused"
-        );
+        let expected =
+            format!("Readiness probe failed: Get \"http://{ip}:8081/health\": dial tcp {ip}:8081: connect: connection refused");
         let events = lab.events().await;
         assert!(events.iter().any(|event| event.ends_with(&expected)), "{events:?}");
         let log = lab.log("broken", "hello-server", false).await.unwrap();
@@ -162,5 +179,3 @@ fn destruction(#[values(1, 2, 3, 4)] seed: u64, #[values("1.34", "1.37")] versio
         lab.assert_alive();
     });
 }
-
-use std::sync::Arc;
