@@ -1,5 +1,5 @@
-//! What is to be done to the containers of a Pod (kuberuntime/kuberuntime_manager.go:computePodActions,
-//! kuberuntime_container.go:computeInitContainerActions, container/helpers.go:ShouldContainerBeRestarted).
+//! What is to be done to the containers of a Pod (`kuberuntime/kuberuntime_manager.go:computePodActions`,
+//! `kuberuntime_container.go:computeInitContainerActions`, `container/helpers.go:ShouldContainerBeRestarted`).
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ pub(super) fn compute(kubelet: &Kubelet, entry: &PodEntry, pod: &Pod, seen: &Run
     for container in &spec(pod).containers {
         match seen.newest(&container.name) {
             Some(record) if record.is_running() && ready => {
-                if let Some(reason) = failed(entry, pod, container, record) {
+                if let Some(reason) = failed(entry, container, record) {
                     let restart = restart_policy(pod) != "Never" || reason == DEFINITION_CHANGED;
                     kill(pod, container, record, reason, restart, &mut actions);
                 } else {
@@ -73,8 +73,7 @@ pub(super) fn compute(kubelet: &Kubelet, entry: &PodEntry, pod: &Pod, seen: &Run
 const DEFINITION_CHANGED: &str = "definition changed";
 
 /// Why a running container is to be stopped, if it is.
-fn failed(entry: &PodEntry, pod: &Pod, container: &Container, record: &Record) -> Option<&'static str> {
-    let _ = pod;
+fn failed(entry: &PodEntry, container: &Container, record: &Record) -> Option<&'static str> {
     let verdict = |kind| entry.probes.verdict(kind, &record.full_id());
     if container.image.as_deref() != Some(record.image.as_str()) {
         Some(DEFINITION_CHANGED)
@@ -116,7 +115,7 @@ fn init(kubelet: &Kubelet, entry: &PodEntry, pod: &Pod, seen: &RuntimeStatus, ac
         let record = seen.newest(&container.name);
         let waits = match record {
             Some(record) if record.is_running() => {
-                let reason = failed(entry, pod, container, record).filter(|_| sidecar);
+                let reason = failed(entry, container, record).filter(|_| sidecar);
                 if let Some(reason) = reason {
                     let mut own = Actions::default();
                     kill(pod, container, record, reason, true, &mut own);

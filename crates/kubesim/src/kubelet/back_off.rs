@@ -1,12 +1,12 @@
-//! The back-off of crashing containers (pkg/kubelet/kuberuntime/kuberuntime_manager.go:doBackOff,
-//! client-go/util/flowcontrol/backoff.go).
+//! The back-off of crashing containers (`pkg/kubelet/kuberuntime/kuberuntime_manager.go:doBackOff`,
+//! `client-go/util/flowcontrol/backoff.go`).
 
 use std::{collections::BTreeMap, time::Duration};
 
 const INITIAL: Duration = Duration::from_secs(10);
-const MOST: Duration = Duration::from_secs(300);
+const MOST: Duration = Duration::from_mins(5);
 /// An entry is forgotten when it was not used for so long.
-const FORGET_AFTER: Duration = Duration::from_secs(600);
+const FORGET_AFTER: Duration = Duration::from_mins(10);
 
 /// Back-offs by key: a container, or an image.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! The environment of a container (pkg/kubelet/kubelet_pods.go:makeEnvironmentVariables).
+//! The environment of a container (`pkg/kubelet/kubelet_pods.go:makeEnvironmentVariables`).
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,7 +14,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// The variables of a container.
 ///
 /// # Errors
-/// What is missing, in the kubelet's words: the message of a CreateContainerConfigError.
+/// What is missing, in the kubelet's words: the message of a `CreateContainerConfigError`.
 pub(super) async fn resolve(
     kubelet: &Kubelet,
     entry: &Arc<PodEntry>,
@@ -108,7 +108,7 @@ fn field_value(kubelet: &Kubelet, entry: &PodEntry, pod: &Pod, path: &str) -> St
     }
 }
 
-/// The data of a ConfigMap; nothing if it does not exist and may be missing.
+/// The data of a `ConfigMap`; nothing if it does not exist and may be missing.
 pub(super) async fn config_map(entry: &PodEntry, name: &str, optional: bool) -> Result<Option<BTreeMap<String, String>>, String> {
     match entry.client.get::<ConfigMap>(&entry.namespace, name).await {
         Ok(map) => {
@@ -148,10 +148,8 @@ pub(super) fn expand(text: &str, env: &BTreeMap<String, String>) -> String {
             expanded.push('$');
             escaped
         } else if let Some((name, tail)) = reference {
-            match env.get(name) {
-                Some(value) => expanded.push_str(value),
-                None => expanded.push_str(&format!("$({name})")),
-            }
+            let value = env.get(name).cloned().unwrap_or_else(|| format!("$({name})"));
+            expanded.push_str(&value);
             tail
         } else {
             expanded.push('$');

@@ -1,5 +1,5 @@
 //! Images: those that a workload has are on the node, all others a registry does not have
-//! (pkg/kubelet/images/image_manager.go:EnsureImageExists).
+//! (`pkg/kubelet/images/image_manager.go:EnsureImageExists`).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The hooks postStart and preStop (pkg/kubelet/lifecycle/handlers.go).
+//! The hooks `postStart` and `preStop` (`pkg/kubelet/lifecycle/handlers.go`).
 
 use std::{sync::Arc, time::Duration};
 

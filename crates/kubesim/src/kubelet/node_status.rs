@@ -1,4 +1,4 @@
-//! The node itself: its object, its conditions, its lease (pkg/kubelet/kubelet_node_status.go, nodelease).
+//! The node itself: its object, its conditions, its lease (`pkg/kubelet/kubelet_node_status.go`, nodelease).
 
 use std::{sync::Arc, time::Duration};
 

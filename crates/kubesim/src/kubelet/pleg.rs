@@ -1,4 +1,4 @@
-//! The Pod lifecycle event generator: how the kubelet learns what its containers do (pkg/kubelet/pleg/generic.go).
+//! The Pod lifecycle event generator: how the kubelet learns what its containers do (`pkg/kubelet/pleg/generic.go`).
 //!
 //! The real one lists all containers once a second. Here the times of those relists are computed, and only Pods that
 //! changed are looked at.

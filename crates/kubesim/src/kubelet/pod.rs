@@ -45,7 +45,7 @@ pub(super) struct PodEntry {
     pub(super) relisted: watch::Sender<Cached>,
     /// Crash-loop back-offs by container.
     pub(super) back_off: Mutex<BackOff>,
-    /// Why containers could not be started (pkg/kubelet/reason_cache.go).
+    /// Why containers could not be started (`pkg/kubelet/reason_cache.go`).
     pub(super) reasons: Mutex<BTreeMap<String, StartFailure>>,
     pub(super) probes: Probes,
     pub(super) status: Mutex<Cache>,

@@ -1,4 +1,4 @@
-//! The worker of one Pod: one sync at a time, and when the next one is (pkg/kubelet/pod_workers.go).
+//! The worker of one Pod: one sync at a time, and when the next one is (`pkg/kubelet/pod_workers.go`).
 
 use std::{
     sync::{
@@ -18,11 +18,11 @@ use super::{
 };
 
 /// After a sync without errors (jittered to [60 s, 90 s)).
-const RESYNC: Duration = Duration::from_secs(60);
+const RESYNC: Duration = Duration::from_mins(1);
 /// After one with errors (jittered to [10 s, 15 s)).
 const RETRY: Duration = Duration::from_secs(10);
 /// The longest that a crash-loop back-off is waited for at once.
-const MOST: Duration = Duration::from_secs(60);
+const MOST: Duration = Duration::from_mins(1);
 const JITTER: f64 = 0.5;
 
 /// Requests to sync a Pod: however many come while a sync goes on, they are one.
@@ -132,7 +132,7 @@ async fn wait(kubelet: &Kubelet, pod: &PodEntry, requeue: Option<Duration>) {
     }
 }
 
-/// When a sync that failed is done again (pod_workers.go:completeWork, container/sync_result.go:MinBackoffExpiration).
+/// When a sync that failed is done again (`pod_workers.go:completeWork`, `container/sync_result.go:MinBackoffExpiration`).
 fn retry(kubelet: &Kubelet, pod: &PodEntry, failures: &[StartFailure]) -> Duration {
     let now = kubelet.clock.elapsed();
     let expiries: Option<Vec<Duration>> = failures.iter().map(|failure| failure.expiry).collect();

@@ -92,7 +92,7 @@ enum Missing {
     Waits(String),
 }
 
-/// The ID of the container whose log is asked for (pkg/kubelet/kubelet_pods.go:validateContainerLogStatus).
+/// The ID of the container whose log is asked for (`pkg/kubelet/kubelet_pods.go:validateContainerLogStatus`).
 fn log_of(status: &ContainerStatus, previous: bool) -> Result<String, Missing> {
     let state = status.state.clone().unwrap_or_default();
     let last = status.last_state.as_ref().and_then(|state| state.terminated.as_ref()).and_then(|ended| ended.container_id.clone());

@@ -1,4 +1,4 @@
-//! Starting one container (kuberuntime/kuberuntime_container.go:startContainer).
+//! Starting one container (`kuberuntime/kuberuntime_container.go:startContainer`).
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::recorder::EventType;
 
-/// Pulls the image if need be, makes the container, starts it, and runs its postStart hook.
+/// Pulls the image if need be, makes the container, starts it, and runs its `postStart` hook.
 pub(super) async fn start_container(
     kubelet: &Arc<Kubelet>,
     entry: &Arc<PodEntry>,

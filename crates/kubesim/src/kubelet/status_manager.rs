@@ -1,4 +1,4 @@
-//! The status manager: what the kubelet last said of each Pod, and telling the API server (pkg/kubelet/status/status_manager.go).
+//! The status manager: what the kubelet last said of each Pod, and telling the API server (`pkg/kubelet/status/status_manager.go`).
 
 use std::sync::Arc;
 
@@ -80,7 +80,7 @@ pub(super) fn set_sandbox_ready(kubelet: &Kubelet, entry: &Arc<PodEntry>) {
     });
 }
 
-/// Says that a container has become ready or unready (SetContainerReadiness).
+/// Says that a container has become ready or unready (`SetContainerReadiness`).
 pub(super) fn set_ready(kubelet: &Kubelet, entry: &Arc<PodEntry>, id: &str, ready: bool) {
     change(kubelet, entry, |pod, status| {
         if with_id(status, id).is_some_and(|container| std::mem::replace(&mut container.ready, ready) != ready) {
@@ -89,7 +89,7 @@ pub(super) fn set_ready(kubelet: &Kubelet, entry: &Arc<PodEntry>, id: &str, read
     });
 }
 
-/// Says that a container has started, as its startup probe sees it (SetContainerStartup).
+/// Says that a container has started, as its startup probe sees it (`SetContainerStartup`).
 pub(super) fn set_started(kubelet: &Kubelet, entry: &Arc<PodEntry>, id: &str, started: bool) {
     change(kubelet, entry, |_, status| {
         if let Some(container) = with_id(status, id) {
@@ -128,7 +128,7 @@ fn change(kubelet: &Kubelet, entry: &Arc<PodEntry>, change: impl FnOnce(&Pod, &m
 }
 
 /// Says that a Pod is over: what did not end counts as failed, and the object goes if its deletion was asked for
-/// (status_manager.go:TerminatePod).
+/// (`status_manager.go:TerminatePod`).
 pub(super) fn finish(kubelet: &Kubelet, entry: &Arc<PodEntry>) {
     change(kubelet, entry, |_, status| {
         for container in status.container_statuses.iter_mut().flatten() {

@@ -1,5 +1,5 @@
-//! One sync of a Pod: what there is, what there should be, and making it so (pkg/kubelet/kubelet.go:SyncPod,
-//! kuberuntime/kuberuntime_manager.go:SyncPod).
+//! One sync of a Pod: what there is, what there should be, and making it so (`pkg/kubelet/kubelet.go:SyncPod`,
+//! `kuberuntime/kuberuntime_manager.go:SyncPod`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -144,7 +144,7 @@ async fn start_one(
 }
 
 /// The back-off check. `seen` is what there was when the sync began: if the sync itself has killed the container, the
-/// last death known is that of the one before (kuberuntime_manager.go:doBackOff).
+/// last death known is that of the one before (`kuberuntime_manager.go:doBackOff`).
 fn crash_loop(kubelet: &Kubelet, entry: &PodEntry, container: &Container, seen: &RuntimeStatus) -> Option<StartFailure> {
     let died = seen.newest_exit(&container.name)?.finished;
     let image = container.image.as_deref().unwrap_or_default();

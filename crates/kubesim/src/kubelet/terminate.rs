@@ -1,4 +1,4 @@
-//! The end of a Pod (pkg/kubelet/kubelet.go:SyncTerminatingPod, SyncTerminatedPod; kuberuntime_container.go:killContainer).
+//! The end of a Pod (`pkg/kubelet/kubelet.go:SyncTerminatingPod`, `SyncTerminatedPod`; `kuberuntime_container.go:killContainer`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -75,7 +75,7 @@ fn stop<'a>(kubelet: &'a Arc<Kubelet>, entry: &'a Arc<PodEntry>, name: String, i
     async move { kill_container(kubelet, entry, &name, &id, &message, grace, deadline).await }.boxed()
 }
 
-/// Stops one container: its event, its preStop hook, SIGTERM, and SIGKILL when its grace is over.
+/// Stops one container: its event, its `preStop` hook, SIGTERM, and SIGKILL when its grace is over.
 pub(super) async fn kill_container(
     kubelet: &Arc<Kubelet>,
     entry: &Arc<PodEntry>,

@@ -11,7 +11,7 @@ const fn ms(millis: u64) -> Duration {
 
 /// From a request to the Pod worker's sync: goroutines, locks, the kubelet's main loop.
 pub(super) const DISPATCH: [Duration; 2] = [ms(1), ms(5)];
-/// How often the kubelet looks whether the volumes are mounted (pkg/kubelet/volumemanager: podAttachAndMountRetryInterval).
+/// How often the kubelet looks whether the volumes are mounted (pkg/kubelet/volumemanager: `podAttachAndMountRetryInterval`).
 pub(super) const VOLUMES_POLL: Duration = ms(300);
 /// Mounting a volume that needs no attaching.
 pub(super) const MOUNT: [Duration; 2] = [ms(60), ms(320)];

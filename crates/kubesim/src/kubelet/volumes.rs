@@ -1,4 +1,4 @@
-//! Volumes, as far as programs see them: ConfigMaps and Secrets as files (pkg/kubelet/volumemanager).
+//! Volumes, as far as programs see them: `ConfigMaps` and Secrets as files (pkg/kubelet/volumemanager).
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The correlator of events: aggregate, count, filter (client-go/tools/record/events_cache.go).
+//! The correlator of events: aggregate, count, filter (`client-go/tools/record/events_cache.go`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,16 +12,16 @@ use crate::Random;
 /// So many different messages of one reason about one object are aggregated.
 const MAX_SIMILAR: usize = 10;
 /// Messages are similar if no more time than this lies between them.
-const SIMILAR_WITHIN: Duration = Duration::from_secs(600);
+const SIMILAR_WITHIN: Duration = Duration::from_mins(10);
 /// So many events about one object are let through at once …
 const BURST: f64 = 25.0;
 /// … and one more after each such time.
-const REFILL: Duration = Duration::from_secs(300);
+const REFILL: Duration = Duration::from_mins(5);
 /// How many keys each cache remembers.
 const REMEMBERED: usize = 4_096;
 
-/// What makes an event the same as another one, in the order of the fields of a key.
-type Key = Vec<String>;
+/// What makes an event the same as another one: some of its fields, with a zero between them.
+type Key = String;
 
 /// The pipeline that each event passes.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Correlator {
     /// filtered out. The count advances even then, so a later one may jump.
     pub(super) fn correlate(&mut self, now: Duration, event: Event) -> Option<Event> {
         let (event, key) = self.aggregate(now, event);
-        let event = self.count(event, key);
+        let event = self.count(event, &key);
         self.admits(now, &event).then_some(event)
     }
 
@@ -70,6 +70,7 @@ impl Correlator {
         let message = event.message.clone().unwrap_or_default();
         let mut key = object_key(&event);
         key.extend([&event.type_, &event.reason, &event.reporting_component, &event.reporting_instance].map(text));
+        let key = key.join("\0");
         let similar = self.similar.entry(&key, || Similar { messages: BTreeSet::new(), last: now });
         if now - similar.last > SIMILAR_WITHIN {
             similar.messages.clear();
@@ -80,7 +81,7 @@ impl Correlator {
             let mut own = object_key(&event);
             own.extend([&event.involved_object.field_path, &event.type_, &event.reason].map(text));
             own.push(message);
-            return (event, own);
+            return (event, own.join("\0"));
         }
         let dropped = similar.messages.iter().nth(self.random.below(MAX_SIMILAR)).cloned();
         dropped.map(|message| similar.messages.remove(&message));
@@ -88,8 +89,8 @@ impl Correlator {
         (event, key)
     }
 
-    fn count(&mut self, mut event: Event, key: Key) -> Event {
-        let known = self.counted.entry(&key, || Counted { count: 0, first: None, name: None });
+    fn count(&mut self, mut event: Event, key: &str) -> Event {
+        let known = self.counted.entry(key, || Counted { count: 0, first: None, name: None });
         if known.count > 0 {
             event.metadata.name.clone_from(&known.name);
             event.first_timestamp.clone_from(&known.first);
@@ -104,7 +105,7 @@ impl Correlator {
     fn admits(&mut self, now: Duration, event: &Event) -> bool {
         let mut key = object_key(event);
         key.push(text(&event.type_));
-        let bucket = self.buckets.entry(&key, || Bucket { tokens: BURST, filled: now });
+        let bucket = self.buckets.entry(&key.join("\0"), || Bucket { tokens: BURST, filled: now });
         let refilled = (now - bucket.filled).as_secs_f64() / REFILL.as_secs_f64();
         bucket.tokens = (bucket.tokens + refilled).min(BURST);
         bucket.filled = now;
@@ -117,7 +118,7 @@ impl Correlator {
 }
 
 /// The source and the object, without the part of the object.
-fn object_key(event: &Event) -> Key {
+fn object_key(event: &Event) -> Vec<String> {
     let object = &event.involved_object;
     let source = event.source.as_ref();
     let parts = [&object.kind, &object.namespace, &object.name, &object.uid, &object.api_version];
@@ -125,6 +126,7 @@ fn object_key(event: &Event) -> Key {
     source.iter().chain(parts).map(text).collect()
 }
 
+#[allow(clippy::ref_option, reason = "the fields of events are such references")]
 fn text(value: &Option<String>) -> String {
     value.clone().unwrap_or_default()
 }
@@ -144,7 +146,7 @@ impl<V> Default for Recent<V> {
 }
 
 impl<V> Recent<V> {
-    fn entry(&mut self, key: &Key, make: impl FnOnce() -> V) -> &mut V {
+    fn entry(&mut self, key: &str, make: impl FnOnce() -> V) -> &mut V {
         self.used += 1;
         if let Some((used, _)) = self.values.get(key) {
             self.order.remove(used);
@@ -153,8 +155,8 @@ impl<V> Recent<V> {
         {
             self.values.remove(&oldest);
         }
-        self.order.insert(self.used, key.clone());
-        let (used, value) = self.values.entry(key.clone()).or_insert_with(|| (0, make()));
+        self.order.insert(self.used, key.to_owned());
+        let (used, value) = self.values.entry(key.to_owned()).or_insert_with(|| (0, make()));
         *used = self.used;
         value
     }

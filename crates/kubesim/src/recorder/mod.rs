@@ -1,4 +1,4 @@
-//! The recorder of events of the core API: what components say about objects (client-go/tools/record/event.go).
+//! The recorder of events of the core API: what components say about objects (`client-go/tools/record/event.go`).
 //!
 //! Recording never waits: events are queued, correlated (see [`correlator`]) and sent one after the other, in the
 //! background.
@@ -57,6 +57,7 @@ struct Names {
 impl Recorder {
     /// Starts a recorder whose events come from `source` (such as `kubelet`) on a host, if it has one. Its task goes
     /// into `tasks`.
+    #[allow(dead_code, reason = "the kubelet keeps its tasks elsewhere; the controllers start theirs so")]
     pub(crate) fn start(component: Component, source: &str, host: Option<&str>, tasks: &mut JoinSet<()>) -> Self {
         let (recorder, sending) = Self::new(component, source, host);
         tasks.spawn(sending);
@@ -122,7 +123,7 @@ pub(crate) fn reference<K: Resource + Metadata<Ty = ObjectMeta>>(object: &K) -> 
     }
 }
 
-/// Sends events as they come: a new one is created, a repeated one patched (client-go/tools/record/event.go:recordEvent).
+/// Sends events as they come: a new one is created, a repeated one patched (`client-go/tools/record/event.go:recordEvent`).
 async fn send(client: LoopbackClient, clock: Clock, mut correlator: Correlator, mut events: mpsc::UnboundedReceiver<Event>) {
     while let Some(event) = events.recv().await {
         let Some(event) = correlator.correlate(clock.elapsed(), event) else { continue };

@@ -1,4 +1,4 @@
-//! Probes: their workers, and what they have found (pkg/kubelet/prober/prober_manager.go).
+//! Probes: their workers, and what they have found (`pkg/kubelet/prober/prober_manager.go`).
 
 mod probe;
 mod worker;
@@ -156,7 +156,7 @@ pub(super) fn add_pod(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry>) {
 }
 
 /// Publishes a verdict; what is new or changed reaches the status and the Pod's worker
-/// (prober/results, kubelet.go:syncLoopIteration).
+/// (prober/results, `kubelet.go:syncLoopIteration`).
 fn publish(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry>, kind: Kind, id: &str, verdict: Verdict) {
     let before = lock(&entry.probes.verdicts).insert((kind, id.to_owned()), verdict);
     if before == Some(verdict) {

@@ -1,4 +1,4 @@
-//! One execution of a probe, of each kind (pkg/kubelet/prober/prober.go, pkg/probe).
+//! One execution of a probe, of each kind (`pkg/kubelet/prober/prober.go`, pkg/probe).
 
 use std::{sync::Arc, time::Duration};
 
@@ -126,7 +126,7 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// The number of a port that a probe or hook names (pkg/probe/util.go:ResolveContainerPort).
+/// The number of a port that a probe or hook names (`pkg/probe/util.go:ResolveContainerPort`).
 ///
 /// # Errors
 /// In the kubelet's words.

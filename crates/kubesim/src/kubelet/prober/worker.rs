@@ -1,4 +1,4 @@
-//! The worker of one probe of one container (pkg/kubelet/prober/worker.go).
+//! The worker of one probe of one container (`pkg/kubelet/prober/worker.go`).
 
 use std::{sync::Arc, time::Duration};
 

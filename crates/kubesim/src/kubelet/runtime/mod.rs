@@ -66,7 +66,7 @@ pub(super) enum State {
     Exited(Exit),
 }
 
-/// How a container ended (containerd internal/cri/server/container_status.go).
+/// How a container ended (containerd `internal/cri/server/container_status.go`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Exit {
     /// Nothing if it could not be started.

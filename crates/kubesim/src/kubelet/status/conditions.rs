@@ -1,4 +1,4 @@
-//! The conditions of a Pod, in the order in which the kubelet writes them (pkg/kubelet/status/generate.go).
+//! The conditions of a Pod, in the order in which the kubelet writes them (`pkg/kubelet/status/generate.go`).
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition, PodStatus};
 
@@ -28,7 +28,7 @@ pub(in crate::kubelet) fn all(view: &View<'_>, sandbox: Option<&Sandbox>) -> Vec
     vec![sandbox_ready(view, sandbox), initialised(view), ready, containers_ready, condition(view, "PodScheduled", Ok(()))]
 }
 
-/// The conditions Ready and ContainersReady.
+/// The conditions Ready and `ContainersReady`.
 pub(in crate::kubelet) fn readiness(view: &View<'_>) -> [PodCondition; 2] {
     let containers = containers_ready(view);
     let missing: Vec<&str> = super::gates(view.pod).filter(|gate| !holds(view.pod.status.as_ref(), gate)).collect();

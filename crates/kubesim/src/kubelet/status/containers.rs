@@ -1,4 +1,4 @@
-//! The statuses of containers (kubelet_pods.go:convertToAPIContainerStatuses, prober_manager.go:UpdatePodStatus).
+//! The statuses of containers (`kubelet_pods.go:convertToAPIContainerStatuses`, `prober_manager.go:UpdatePodStatus`).
 
 use std::sync::Arc;
 

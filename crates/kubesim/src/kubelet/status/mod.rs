@@ -1,4 +1,4 @@
-//! The status of a Pod, out of what the runtime says (pkg/kubelet/kubelet_pods.go:generateAPIPodStatus).
+//! The status of a Pod, out of what the runtime says (`pkg/kubelet/kubelet_pods.go:generateAPIPodStatus`).
 
 pub(super) mod conditions;
 mod containers;

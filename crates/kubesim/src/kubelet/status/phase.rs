@@ -1,4 +1,4 @@
-//! The phase of a Pod (kubelet_pods.go:getPhase).
+//! The phase of a Pod (`kubelet_pods.go:getPhase`).
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 

@@ -188,7 +188,7 @@ async fn watch(client: LoopbackClient, clock: Clock, rows: Arc<Mutex<Vec<Row>>>)
     }
 }
 
-/// READY, STATUS and RESTARTS (pkg/printers/internalversion/printers.go:printPod), without sidecars.
+/// READY, STATUS and RESTARTS (`pkg/printers/internalversion/printers.go:printPod`), without sidecars.
 pub(super) fn cells(pod: &Pod) -> String {
     let status = pod.status.clone().unwrap_or_default();
     let phase = status.phase.clone().unwrap_or_default();

@@ -94,7 +94,7 @@ fn a_missing_volume_keeps_the_container_from_being_made() {
     });
 }
 
-/// Rows at the end of a Pod: Terminating twice (the second with observedGeneration), its end three times.
+/// Rows at the end of a Pod: Terminating twice (the second with `observedGeneration`), its end three times.
 #[rstest]
 fn deletion_has_its_rows(#[values(1, 2, 3)] seed: u64, #[values("1.34", "1.37")] version: &str) {
     simulate(async {

@@ -49,7 +49,7 @@ fn a_starter_that_is_too_slow_is_killed_by_its_startup_probe() {
     });
 }
 
-/// With restartPolicy Never a liveness failure ends the Pod.
+/// With `restartPolicy` Never a liveness failure ends the Pod.
 #[test]
 fn a_liveness_failure_ends_a_pod_that_never_restarts() {
     simulate(async {
