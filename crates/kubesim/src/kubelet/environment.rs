@@ -136,7 +136,7 @@ pub(super) async fn secret(entry: &PodEntry, name: &str, optional: bool) -> Resu
 }
 
 /// Puts values in the place of `$(NAME)`; `$$(NAME)` stays as `$(NAME)`, and so does an unknown name
-/// (third_party/forked/golang/expansion).
+/// (`third_party/forked/golang/expansion`).
 pub(super) fn expand(text: &str, env: &BTreeMap<String, String>) -> String {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;

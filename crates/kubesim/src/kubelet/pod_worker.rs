@@ -92,10 +92,7 @@ pub(super) async fn run(kubelet: Arc<Kubelet>, pod: Arc<PodEntry>) {
         last_sync = Some(kubelet.clock.elapsed());
         match outcome {
             Outcome::Finished => break,
-            Outcome::Going => {
-                pod.inbox.request();
-                continue;
-            }
+            Outcome::Going => pod.inbox.request(),
             Outcome::Done { acted } => {
                 if acted && kubelet.version.at_least(36) {
                     pleg::relist_soon(&kubelet, &pod);

@@ -101,7 +101,7 @@ pub(super) async fn kill_container(
         if done.is_err() {
             kubelet.container_event(entry, name, EventType::Warning, "FailedPreStopHook", "PreStopHook failed");
         }
-        let spent = Duration::from_secs((kubelet.clock.elapsed() - began).as_secs());
+        let spent = Duration::from_secs(kubelet.clock.elapsed().saturating_sub(began).as_secs());
         grace = grace.saturating_sub(spent);
     }
     entry.stop_container(kubelet, id, grace.max(LEAST_GRACE), deadline).await;

@@ -35,7 +35,7 @@ pub(super) const RELIST_POD: [Duration; 2] = [ms(6), ms(40)];
 /// A duration out of a range, more often near its start, as latencies are.
 pub(super) fn skewed(random: &mut Random, [least, most]: [Duration; 2]) -> Duration {
     let unit = random.unit();
-    least + (most - least).mul_f64(unit * unit)
+    least + most.saturating_sub(least).mul_f64(unit * unit)
 }
 
 /// A ticker whose ticks are computed, not waited for.
@@ -56,7 +56,7 @@ impl Ticker {
         if instant < self.phase {
             return self.phase;
         }
-        let passed = (instant - self.phase).as_nanos() / self.period.as_nanos().max(1) + 1;
+        let passed = instant.saturating_sub(self.phase).as_nanos() / self.period.as_nanos().max(1) + 1;
         self.phase + self.period * u32::try_from(passed).unwrap_or(u32::MAX)
     }
 }

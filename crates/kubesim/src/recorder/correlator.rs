@@ -72,7 +72,7 @@ impl Correlator {
         key.extend([&event.type_, &event.reason, &event.reporting_component, &event.reporting_instance].map(text));
         let key = key.join("\0");
         let similar = self.similar.entry(&key, || Similar { messages: BTreeSet::new(), last: now });
-        if now - similar.last > SIMILAR_WITHIN {
+        if now.saturating_sub(similar.last) > SIMILAR_WITHIN {
             similar.messages.clear();
         }
         similar.messages.insert(message.clone());
@@ -106,7 +106,7 @@ impl Correlator {
         let mut key = object_key(event);
         key.push(text(&event.type_));
         let bucket = self.buckets.entry(&key.join("\0"), || Bucket { tokens: BURST, filled: now });
-        let refilled = (now - bucket.filled).as_secs_f64() / REFILL.as_secs_f64();
+        let refilled = now.saturating_sub(bucket.filled).as_secs_f64() / REFILL.as_secs_f64();
         bucket.tokens = (bucket.tokens + refilled).min(BURST);
         bucket.filled = now;
         let admitted = bucket.tokens >= 1.0;

@@ -109,7 +109,9 @@ impl Probes {
     pub(super) fn poke(&self, containers: &[String]) -> bool {
         let workers = lock(&self.workers);
         let handles: Vec<&Handle> = containers.iter().filter_map(|name| workers.get(&(name.clone(), Kind::Readiness))).collect();
-        handles.iter().for_each(|handle| handle.trigger.notify_one());
+        for handle in &handles {
+            handle.trigger.notify_one();
+        }
         !handles.is_empty()
     }
 

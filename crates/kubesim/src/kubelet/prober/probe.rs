@@ -133,14 +133,15 @@ fn cut(mut text: String) -> String {
 pub(in crate::kubelet) fn port_number(container: &Container, port: &IntOrString) -> Result<u16, String> {
     let number = match port {
         IntOrString::Int(number) => *number,
-        IntOrString::String(name) => match name.parse() {
-            Ok(number) => number,
-            Err(_) => {
+        IntOrString::String(name) => {
+            if let Ok(number) = name.parse() {
+                number
+            } else {
                 let ports = container.ports.as_deref().unwrap_or_default();
                 let named = ports.iter().find(|port| port.name.as_deref() == Some(name));
                 named.ok_or_else(|| format!("port \"{name}\" not found"))?.container_port
             }
-        },
+        }
     };
     u16::try_from(number).ok().filter(|port| *port > 0).ok_or_else(|| format!("invalid port number: {number}"))
 }

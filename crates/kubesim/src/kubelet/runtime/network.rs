@@ -36,9 +36,8 @@ impl PodEntry {
         let (reply, id) = self.request(kubelet, port, path);
         let (answer, delay) = match reply {
             Reply::Refused => return Err(NoAnswer::Refused),
-            Reply::Never => (None, timeout),
             Reply::Answer { status, body, delay } if delay < timeout => (Some((status, body)), delay),
-            Reply::Answer { .. } => (None, timeout),
+            Reply::Never | Reply::Answer { .. } => (None, timeout),
         };
         let id = id.unwrap_or_default();
         if !delay.is_zero() {

@@ -45,7 +45,7 @@ impl Source<'_> {
     fn status(&self, container: &Container, unready: &mut Vec<String>) -> ContainerStatus {
         let list = if self.is_init { &self.old.init_container_statuses } else { &self.old.container_statuses };
         let old = list.iter().flatten().find(|status| status.name == container.name);
-        let mut status = self.from_runtime(container, old);
+        let mut status = self.of_runtime(container, old);
         self.wait_for_restart(container, &mut status);
         status.volume_mounts = mounts(container);
         self.probe(container, &mut status, old, unready);
@@ -53,7 +53,7 @@ impl Source<'_> {
     }
 
     /// The newest container is the state, the one before it the last state.
-    fn from_runtime(&self, container: &Container, old: Option<&ContainerStatus>) -> ContainerStatus {
+    fn of_runtime(&self, container: &Container, old: Option<&ContainerStatus>) -> ContainerStatus {
         let mut records = self.seen.named(&container.name);
         let Some(newest) = records.next() else { return self.never_seen(container, old) };
         let mut status = self.converted(container, newest);

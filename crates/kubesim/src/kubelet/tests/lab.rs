@@ -132,7 +132,7 @@ impl Lab {
     }
 
     pub(super) fn print(&self, name: &str) -> String {
-        self.changes(name).iter().map(|row| format!("{row}\n")).collect()
+        self.changes(name).iter().map(|row| format!("{row}\n")).collect::<Vec<_>>().concat()
     }
 
     pub(super) async fn pod(&self, name: &str) -> Arc<Pod> {

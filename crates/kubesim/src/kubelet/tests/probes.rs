@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::lab::*;
 
+#[expect(clippy::needless_pass_by_value, reason = "literals are given")]
 fn slow(delay: u32, startup: Value, more: Value) -> Value {
     let mut container = json!({
         "image": "labproof/slow-starter:1.0",
