@@ -87,7 +87,7 @@ fn the_initial_delay_counts_from_the_floored_start() {
 #[test]
 fn without_a_delay_the_first_probes_come_at_once() {
     simulate(async {
-        let mut lab = Lab::new(2, "1.37");
+        let mut lab = Lab::new(3, "1.37");
         let startup_less = json!({"image": "labproof/slow-starter:1.0", "readinessProbe": {"tcpSocket": {"port": 8080}}});
         lab.start("p", one(startup_less)).await;
         lab.until(4.0).await;
