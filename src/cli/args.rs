@@ -100,6 +100,8 @@ pub(crate) enum On {
     Kind,
     /// An existing cluster, named by --context
     Context,
+    /// A simulated Kubernetes inside this process
+    Sim,
 }
 
 #[derive(Args, Debug)]
@@ -108,6 +110,8 @@ pub(crate) struct RunArgs {
     pub(crate) select: SelectArgs,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
+    pub(crate) sim: SimArgs,
     #[command(flatten)]
     pub(crate) kind: KindArgs,
     #[command(flatten)]
@@ -128,6 +132,17 @@ pub(crate) struct ClusterArgs {
     /// The kubeconfig file of --context, if not those of KUBECONFIG or ~/.kube/config; it is never written
     #[arg(long, value_name = "FILE", requires = "context")]
     pub(crate) kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Simulation options")]
+pub(crate) struct SimArgs {
+    /// The seed: one seed is one history, other seeds are others that a reader may see
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// The version of Kubernetes, such as v1.34
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) kubernetes: Option<String>,
 }
 
 #[derive(Args, Debug)]

@@ -7,6 +7,7 @@ pub mod context;
 pub mod kind;
 pub mod namespace;
 mod ready;
+pub mod sim;
 pub mod state;
 mod watch;
 

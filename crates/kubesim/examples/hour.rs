@@ -1,0 +1,54 @@
+//! An hour of a cluster with three nodes and as many Pods as named (300), of which every tenth crash-loops: prints how
+//! long that takes.
+//!
+//! ```text
+//! cargo run --release -p kubesim --example hour -- 300
+//! ```
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api,
+    api::{ListParams, PostParams},
+};
+use kubesim::Cluster;
+use serde_json::json;
+use workload::{Workload, Workloads};
+
+const SERVER: &str = "{image: 'server:1', listen: {port: 8080}, http: {/: [{body: OK}]}}";
+const CRASHING: &str = "{image: 'crashing:1', timers: [{after: 3s, exit: 1}]}";
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let pods: usize = std::env::args().nth(1).map_or(Ok(300), |count| count.parse())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    let workloads: Workloads = [Workload::from_yaml(SERVER)?, Workload::from_yaml(CRASHING)?].into_iter().collect();
+    let start = k8s_openapi::jiff::Timestamp::now();
+    let restarts = runtime.block_on(run(pods, workloads))?;
+    let taken = k8s_openapi::jiff::Timestamp::now().duration_since(start);
+    #[allow(clippy::print_stdout)]
+    {
+        println!("one hour of {pods} Pods with {restarts} restarts took {taken:.1?}");
+    }
+    Ok(())
+}
+
+async fn run(pods: usize, workloads: Workloads) -> Result<i32, Box<dyn std::error::Error>> {
+    let cluster = Cluster::builder().nodes(3).workloads(workloads).build();
+    cluster.ready().await?;
+    let api: Api<Pod> = Api::default_namespaced(cluster.client());
+    for index in 0..pods {
+        let container = if index % 10 == 0 {
+            json!({"name": "c", "image": "crashing:1"})
+        } else {
+            json!({"name": "c", "image": "server:1", "readinessProbe": {"httpGet": {"port": 8080}}})
+        };
+        let tolerations = json!([{"operator": "Exists"}]);
+        let pod =
+            json!({"metadata": {"name": format!("pod-{index}")}, "spec": {"containers": [container], "tolerations": tolerations}});
+        api.create(&PostParams::default(), &serde_json::from_value(pod)?).await?;
+    }
+    cluster.clock().sleep(Duration::from_hours(1)).await;
+    let statuses = api.list(&ListParams::default()).await?.items.into_iter().filter_map(|pod| pod.status);
+    Ok(statuses.flat_map(|status| status.container_statuses.unwrap_or_default()).map(|status| status.restart_count).sum())
+}

@@ -1,0 +1,139 @@
+//! The API over HTTP: what `kube::Client`, `kubectl` and everybody else talk to.
+
+mod body;
+mod discovery;
+mod list;
+mod log;
+mod media;
+mod object;
+mod openapi;
+mod path;
+mod protobuf;
+mod proxy;
+mod query;
+mod scale;
+mod watch;
+
+use std::{
+    convert::Infallible,
+    sync::{Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http_body::Body;
+
+use self::{body::error_response, media::Accept, path::Target, query::Query};
+use super::{ApiServer, Origin, Writer};
+use crate::status::{FieldError, StatusError};
+
+pub use body::ResponseBody;
+
+/// The API server as a [`tower::Service`] of HTTP requests, whatever their bodies are made of. Cheap to clone.
+///
+/// It answers at once: what latency there is, is the client's.
+#[derive(Clone, Debug)]
+pub struct HttpService {
+    api: ApiServer,
+}
+
+impl ApiServer {
+    /// The HTTP service of this server.
+    pub fn http(&self) -> HttpService {
+        HttpService { api: self.clone() }
+    }
+}
+
+/// A request that has been read.
+struct Incoming {
+    method: Method,
+    query: Query,
+    headers: HeaderMap,
+    accept: Accept,
+    body: Bytes,
+    warnings: Mutex<Vec<String>>,
+}
+
+impl Incoming {
+    /// The media type of the body.
+    fn content_type(&self) -> &str {
+        media::content_type(&self.headers)
+    }
+
+    /// Who writes: the manager that is named, or the program that asks (its User-Agent up to the slash).
+    fn writer(&self) -> Result<Writer<'_>, StatusError> {
+        let agent = self.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("unknown");
+        let named = self.query.text("fieldManager");
+        let manager = if named.is_empty() { agent.split('/').next().unwrap_or("unknown") } else { named };
+        let validation = self.query.text("fieldValidation");
+        if !["", "Ignore", "Warn", "Strict"].contains(&validation) {
+            let error = FieldError::not_supported("fieldValidation", validation, &["Ignore", "Strict", "Warn"]);
+            return Err(StatusError::invalid("meta.k8s.io", "CreateOptions", "", vec![error]));
+        }
+        Ok(Writer {
+            manager,
+            dry_run: self.query.dry_run()?,
+            origin: Origin::Client,
+            strict: validation == "Strict",
+            warnings: (validation != "Ignore").then_some(&self.warnings),
+        })
+    }
+}
+
+impl<B> tower::Service<Request<B>> for HttpService
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<ResponseBody>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let api = self.api.clone();
+        Box::pin(async move { Ok(api.answer(request).await.unwrap_or_else(|error| error_response(&error))) })
+    }
+}
+
+impl ApiServer {
+    async fn answer<B>(&self, request: Request<B>) -> Result<Response<ResponseBody>, StatusError>
+    where
+        B: Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (parts, body) = request.into_parts();
+        let query = Query::parse(parts.uri.query());
+        let target = path::parse(parts.uri.path())?;
+        let body = body::read(body).await?;
+        // What a workload or a log answers is not an object, so that no form of one can be asked for.
+        let raw = ["proxy", "log", "exec"];
+        let is_raw = matches!(&target, Target::Object { subresource, .. } if raw.contains(&subresource.as_str()));
+        let accept = if is_raw { Accept::PLAIN } else { media::accept(&parts.headers)? };
+        let incoming = Incoming { method: parts.method, query, headers: parts.headers, accept, body, warnings: Mutex::default() };
+        let mut response = match target {
+            Target::Document(path) => self.document(&path, &incoming)?,
+            Target::Review(name) => discovery::review(&name, &incoming)?,
+            Target::Collection { resource, namespace } => self.collection(resource, namespace, &incoming)?,
+            Target::Object { resource, namespace, name, subresource, rest } => {
+                let at = object::Place { resource, namespace, name, subresource, rest };
+                self.object(&at, &incoming).await?
+            }
+        };
+        let warnings = incoming.warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for warning in warnings {
+            if let Ok(value) = HeaderValue::from_str(&format!("299 - {warning:?}")) {
+                response.headers_mut().append(header::WARNING, value);
+            }
+        }
+        Ok(response)
+    }
+}
+
+#[cfg(test)]
+mod tests;

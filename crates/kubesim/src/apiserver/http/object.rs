@@ -1,0 +1,302 @@
+//! Requests for one object, and for its subresources.
+
+use std::sync::Arc;
+
+use http::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::{
+    super::{ApiServer, DeleteOptions, Origin, Patch, Propagation, Writer, events::external, managed, strategy::decode},
+    Incoming, ResponseBody,
+    body::{self, document_response},
+    media::Form,
+    path::is_read,
+};
+use crate::{
+    object::{Key, Object},
+    resource::{PODS, Resource},
+    status::{FieldError, StatusError},
+};
+
+/// Where a request for one object leads.
+pub(super) struct Place {
+    pub(super) resource: &'static Resource,
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) subresource: String,
+    pub(super) rest: String,
+}
+
+/// Whether an apply made an object or changed one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Created,
+    Updated,
+}
+
+impl Place {
+    pub(super) fn key(&self) -> Key {
+        Key::new(self.namespace.as_str(), self.name.as_str())
+    }
+}
+
+impl ApiServer {
+    pub(super) async fn object(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
+        if !at.subresource.is_empty() && at.resource.subresource(&at.subresource).is_none() {
+            return Err(StatusError::no_such_path());
+        }
+        match at.subresource.as_str() {
+            "log" => self.log(at, request),
+            "proxy" => self.proxy(at, request).await,
+            "exec" => self.exec(at, request),
+            "scale" => self.scale(at, request),
+            "binding" | "eviction" | "token" => self.created_subresource(at, request),
+            _ => self.stored_object(at, request),
+        }
+    }
+
+    fn stored_object(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
+        let subresource = at.subresource.as_str();
+        match request.method {
+            ref method if is_read(method) => {
+                let object = self.get(at.resource, &at.key())?;
+                if request.query.flag("watch") && subresource.is_empty() {
+                    return self.watch_one(at, request);
+                }
+                Ok(self.show(at.resource, StatusCode::OK, &object, request))
+            }
+            Method::PUT => {
+                let value = body::object(at.resource, request.content_type(), &request.body)?;
+                let object = self.update(at.resource, subresource, &at.key(), value, &request.writer()?)?;
+                Ok(self.show(at.resource, StatusCode::OK, &object, request))
+            }
+            Method::PATCH => self.patched(at, request),
+            Method::DELETE if subresource.is_empty() => self.deleted(at, request),
+            _ => Err(StatusError::method_not_allowed()),
+        }
+    }
+
+    fn patched(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
+        let patch = match request.content_type() {
+            "application/apply-patch+yaml" | "application/apply-patch+cbor" => return self.applied(at, request),
+            "application/json-patch+json" => Patch::Json(patch_body(request)?),
+            "application/merge-patch+json" => Patch::Merge(patch_body(request)?),
+            "application/strategic-merge-patch+json" => Patch::Strategic(patch_body(request)?),
+            _ => {
+                let error = StatusError::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
+                return Err(error);
+            }
+        };
+        let object = self.patch(at.resource, &at.subresource, &at.key(), &patch, &request.writer()?)?;
+        Ok(self.show(at.resource, StatusCode::OK, &object, request))
+    }
+
+    /// Server-side apply: makes the object if it does not exist.
+    fn applied(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
+        if request.query.text("fieldManager").is_empty() {
+            let error = FieldError::required("fieldManager", "is required for apply patch");
+            return Err(StatusError::invalid("meta.k8s.io", "PatchOptions", "", vec![error]));
+        }
+        let mut config = body::document(at.resource.kind, "application/yaml", &request.body)?;
+        body::check_kind(at.resource.kind, &at.resource.api_version(), &config)?;
+        let name = config["metadata"]["name"].as_str().unwrap_or(&at.name);
+        if name != at.name {
+            let message = format!("the name of the object ({name}) does not match the name on the URL ({})", at.name);
+            return Err(StatusError::bad_request(message));
+        }
+        if config["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
+            return Err(StatusError::bad_request("metadata.managedFields must be nil"));
+        }
+        let writer = Writer { origin: Origin::Apply, ..request.writer()? };
+        config = decode(at.resource, &config, &writer)?;
+        config["metadata"]["name"] = json!(at.name);
+        let force = request.query.flag("force");
+        let (object, change) = self.apply(at.resource, &at.subresource, &at.key(), &config, force, &writer)?;
+        let status = if change == Change::Created { StatusCode::CREATED } else { StatusCode::OK };
+        Ok(self.show(at.resource, status, &object, request))
+    }
+
+    fn deleted(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
+        let (options, dry_run) = delete_options(request)?;
+        let writer = request.writer()?;
+        let writer = Writer { dry_run: writer.dry_run || dry_run, ..writer };
+        let (object, gone) = self.delete(at.resource, &at.key(), &options, &writer)?;
+        if at.resource == &PODS || !gone || at.resource.plural == "serviceaccounts" {
+            return Ok(self.show(at.resource, StatusCode::OK, &object, request));
+        }
+        let mut details = json!({"name": at.name, "kind": at.resource.plural, "uid": object.uid()});
+        if !at.resource.group.is_empty() {
+            details["group"] = json!(at.resource.group);
+        }
+        let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
+        Ok(document_response(StatusCode::OK, &status, request.accept.yaml))
+    }
+
+    /// The subresources that something is created in.
+    fn created_subresource(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
+        if request.method != Method::POST {
+            return Err(StatusError::method_not_allowed());
+        }
+        let success = || json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
+        match at.subresource.as_str() {
+            "binding" => {
+                let mut value = body::document("Binding", request.content_type(), &request.body)?;
+                value["metadata"]["name"] = json!(at.name);
+                value["metadata"]["namespace"] = json!(at.namespace);
+                let binding = serde_json::from_value(value).map_err(|error| {
+                    StatusError::bad_request(format!("Binding in version \"v1\" cannot be handled as a Binding: {error}"))
+                })?;
+                self.bind(&binding, &request.writer()?)?;
+                Ok(document_response(StatusCode::CREATED, &success(), false))
+            }
+            "eviction" => {
+                let value = body::document("Eviction", request.content_type(), &request.body)?;
+                let options = read_delete_options(&value["deleteOptions"])?;
+                let writer = request.writer()?;
+                let writer = Writer { dry_run: writer.dry_run || is_dry(&value["deleteOptions"]), ..writer };
+                self.evict(&at.key(), &options, &writer)?;
+                Ok(document_response(StatusCode::CREATED, &success(), false))
+            }
+            _ => {
+                let account = self.get(at.resource, &at.key())?;
+                let value = body::document("TokenRequest", request.content_type(), &request.body)?;
+                Ok(document_response(StatusCode::CREATED, &self.token(&account, &value), false))
+            }
+        }
+    }
+
+    /// A token that says whose it is; nobody checks it.
+    fn token(&self, account: &Object, request: &Value) -> Value {
+        let seconds = request["spec"]["expirationSeconds"].as_u64().unwrap_or(3_600);
+        let clock = self.clock();
+        let expiry = clock.at(clock.elapsed().saturating_add(std::time::Duration::from_secs(seconds)));
+        let expiry = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(crate::clock::floor_to_seconds(expiry));
+        json!({
+            "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
+            "metadata": {"name": account.name(), "namespace": account.namespace(), "creationTimestamp": clock.time()},
+            "spec": {"audiences": ["https://kubernetes.default.svc.cluster.local"], "expirationSeconds": seconds},
+            "status": {
+                "token": format!("kubesim.{}.{}", account.namespace(), account.name()),
+                "expirationTimestamp": expiry,
+            },
+        })
+    }
+
+    /// An object in the form that the client asks for.
+    pub(super) fn show(
+        &self,
+        resource: &'static Resource,
+        status: StatusCode,
+        object: &Arc<Object>,
+        request: &Incoming,
+    ) -> Response<ResponseBody> {
+        let value = external(resource, object.value());
+        let shown = match request.accept.form {
+            Form::Object => value,
+            Form::Metadata => super::super::table::partial(&value),
+            Form::Table => self.table(resource, &[value], request.query.text("includeObject"), true),
+        };
+        document_response(status, &shown, request.accept.yaml)
+    }
+
+    fn apply(
+        &self,
+        resource: &'static Resource,
+        subresource: &str,
+        key: &Key,
+        config: &Value,
+        force: bool,
+        writer: &Writer<'_>,
+    ) -> Result<(Arc<Object>, Change), StatusError> {
+        let now = self.clock().time();
+        let conflict = |conflicts: Vec<managed::Conflict>| conflict_error(&conflicts);
+        let merge = |live: &Value| managed::apply(resource, live, config, writer.manager, force, &now).map_err(conflict);
+        if subresource.is_empty() && self.store().get(resource, key).is_none() {
+            if config["metadata"].get("resourceVersion").is_some() || config["metadata"].get("uid").is_some() {
+                return Err(StatusError::not_found(resource, &key.name));
+            }
+            let value = merge(&json!({}))?;
+            let namespace = resource.namespaced.then_some(key.namespace.as_str());
+            match self.create(resource, namespace, value, writer) {
+                Err(error) if error.is_already_exists() => {}
+                created => return created.map(|object| (object, Change::Created)),
+            }
+        }
+        let object = self.modify(resource, subresource, key, writer, |live| {
+            let merged = merge(&external(resource, live))?;
+            let mut merged = decode(resource, &merged, &Writer { warnings: None, ..*writer })?;
+            super::super::events::to_stored(resource, &mut merged);
+            Ok(merged)
+        })?;
+        Ok((object, Change::Updated))
+    }
+}
+
+fn patch_body(request: &Incoming) -> Result<Value, StatusError> {
+    serde_json::from_slice(&request.body).map_err(|error| StatusError::bad_request(format!("error decoding patch: {error}")))
+}
+
+/// The error of an apply that would take others' fields.
+fn conflict_error(conflicts: &[managed::Conflict]) -> StatusError {
+    let causes = conflicts.iter().map(|conflict| k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause {
+        field: Some(conflict.path.clone()),
+        message: Some(format!("conflict with {}", conflict.manager)),
+        reason: Some("FieldManagerConflict".to_owned()),
+    });
+    let message = match conflicts {
+        [one] => format!("Apply failed with 1 conflict: conflict with {}: {}", one.manager, one.path),
+        many => {
+            let mut managers: Vec<&str> = many.iter().map(|conflict| conflict.manager.as_str()).collect();
+            managers.dedup();
+            let listed = managers.into_iter().map(|manager| {
+                let paths =
+                    many.iter().filter(|conflict| conflict.manager == manager).map(|conflict| format!("- {}", conflict.path));
+                format!("conflicts with {manager}:\n{}", paths.collect::<Vec<_>>().join("\n"))
+            });
+            format!("Apply failed with {} conflicts: {}", many.len(), listed.collect::<Vec<_>>().join("\n"))
+        }
+    };
+    StatusError::new(409, "Conflict", message).with_causes(causes.collect())
+}
+
+/// How to delete, from the body or the parameters, and whether to do so only as if.
+pub(super) fn delete_options(request: &Incoming) -> Result<(DeleteOptions, bool), StatusError> {
+    let value =
+        if request.body.is_empty() { json!({}) } else { body::document("DeleteOptions", request.content_type(), &request.body)? };
+    let mut options = read_delete_options(&value)?;
+    if let Some(seconds) = request.query.number("gracePeriodSeconds")? {
+        options.grace_period_seconds = Some(seconds);
+    }
+    let policy = request.query.text("propagationPolicy");
+    if !policy.is_empty() {
+        options.propagation = Some(propagation(policy)?);
+    }
+    Ok((options, is_dry(&value)))
+}
+
+/// Whether the options in a body ask for a dry run.
+fn is_dry(options: &Value) -> bool {
+    options["dryRun"].as_array().is_some_and(|stages| stages.iter().any(|stage| stage == "All"))
+}
+
+fn read_delete_options(value: &Value) -> Result<DeleteOptions, StatusError> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    Ok(DeleteOptions {
+        grace_period_seconds: value["gracePeriodSeconds"].as_i64(),
+        propagation: value["propagationPolicy"].as_str().map(propagation).transpose()?,
+        uid: text(&value["preconditions"]["uid"]),
+        resource_version: text(&value["preconditions"]["resourceVersion"]),
+    })
+}
+
+fn propagation(policy: &str) -> Result<Propagation, StatusError> {
+    match policy {
+        "Orphan" => Ok(Propagation::Orphan),
+        "Background" => Ok(Propagation::Background),
+        "Foreground" => Ok(Propagation::Foreground),
+        other => {
+            let error = FieldError::not_supported("propagationPolicy", other, &["Foreground", "Background", "Orphan", "nil"]);
+            Err(StatusError::invalid("meta.k8s.io", "DeleteOptions", "", vec![error]))
+        }
+    }
+}

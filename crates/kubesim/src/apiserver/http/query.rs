@@ -1,0 +1,166 @@
+//! The parameters of a request.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    resource::Resource,
+    selector::{FieldSelector, LabelSelector, Selection},
+    status::{FieldError, StatusError},
+};
+
+/// The parameters after the question mark.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Query {
+    values: BTreeMap<String, Vec<String>>,
+}
+
+impl Query {
+    /// Reads `a=b&c=d`.
+    pub(super) fn parse(text: Option<&str>) -> Self {
+        let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (key, value) in form_urlencoded::parse(text.unwrap_or_default().as_bytes()) {
+            values.entry(key.into_owned()).or_default().push(value.into_owned());
+        }
+        Self { values }
+    }
+
+    /// A parameter; empty if it is not given.
+    pub(super) fn text(&self, key: &str) -> &str {
+        self.values.get(key).and_then(|values| values.first()).map_or("", String::as_str)
+    }
+
+    /// The parameters as they stand in a URL.
+    pub(super) fn encoded(&self) -> String {
+        let mut text = form_urlencoded::Serializer::new(String::new());
+        for (key, values) in &self.values {
+            for value in values {
+                text.append_pair(key, value);
+            }
+        }
+        text.finish()
+    }
+
+    /// All values of a parameter.
+    pub(super) fn all(&self, key: &str) -> Vec<String> {
+        self.values.get(key).cloned().unwrap_or_default()
+    }
+
+    /// A flag: given without a value, or as anything but false.
+    pub(super) fn flag(&self, key: &str) -> bool {
+        self.values.contains_key(key) && !["false", "0", "False", "FALSE", "f", "F"].contains(&self.text(key))
+    }
+
+    /// A number.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub(super) fn number(&self, key: &str) -> Result<Option<i64>, StatusError> {
+        let text = self.text(key);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let wrong = || StatusError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"));
+        text.parse().map(Some).map_err(|_| wrong())
+    }
+
+    /// The objects that a list or a watch is about.
+    ///
+    /// # Errors
+    /// If a selector is malformed, or asks for a field that cannot be selected by.
+    pub(super) fn selection(&self, resource: &Resource, namespace: Option<String>) -> Result<Selection, StatusError> {
+        let labels = LabelSelector::parse(self.text("labelSelector")).map_err(StatusError::bad_request)?;
+        let fields = FieldSelector::parse(self.text("fieldSelector"), resource).map_err(StatusError::bad_request)?;
+        Ok(Selection { namespace, labels, fields })
+    }
+
+    /// `resourceVersion`: nothing if it is not given.
+    ///
+    /// # Errors
+    /// If it is no number.
+    pub(super) fn revision(&self) -> Result<Option<u64>, StatusError> {
+        let text = self.text("resourceVersion");
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|_| {
+            StatusError::bad_request(format!(
+                "invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: \
+                 invalid syntax"
+            ))
+        })
+    }
+
+    /// Whether everything but the writing is to be done.
+    ///
+    /// # Errors
+    /// If `dryRun` is anything but `All`.
+    pub(super) fn dry_run(&self) -> Result<bool, StatusError> {
+        let given = self.all("dryRun");
+        match given.iter().find(|value| *value != "All" && !value.is_empty()) {
+            Some(other) => {
+                let error = FieldError::not_supported("dryRun", other, &["All"]);
+                Err(StatusError::invalid("meta.k8s.io", "CreateOptions", "", vec![error]))
+            }
+            None => Ok(given.iter().any(|value| value == "All")),
+        }
+    }
+
+    /// Checks what a list or a watch asks for (apimachinery/pkg/apis/meta/internalversion/validation).
+    ///
+    /// # Errors
+    /// If parameters do not go together.
+    pub(super) fn check_list(&self, is_watch: bool) -> Result<(), StatusError> {
+        let forbid = |field: &str, detail: &str| {
+            let error = FieldError::forbidden(field, detail);
+            Err(StatusError::invalid("meta.k8s.io", "ListOptions", "", vec![error]))
+        };
+        let matching = self.text("resourceVersionMatch");
+        if self.values.contains_key("sendInitialEvents") {
+            if !is_watch {
+                return forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
+            }
+            if matching != "NotOlderThan" {
+                let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+                return forbid("resourceVersionMatch", detail);
+            }
+            return Ok(());
+        }
+        if is_watch && !matching.is_empty() {
+            return forbid(
+                "resourceVersionMatch",
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            );
+        }
+        if !matching.is_empty() && self.text("resourceVersion").is_empty() {
+            return forbid("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided");
+        }
+        if !["", "Exact", "NotOlderThan"].contains(&matching) {
+            let error = FieldError::not_supported("resourceVersionMatch", matching, &["Exact", "NotOlderThan", ""]);
+            return Err(StatusError::invalid("meta.k8s.io", "ListOptions", "", vec![error]));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded() {
+        let query = Query::parse(Some("labelSelector=a%3Db&watch&limit=5&follow=false"));
+        assert_eq!(query.text("labelSelector"), "a=b");
+        assert!(query.flag("watch") && !query.flag("follow") && !query.flag("absent"));
+        assert_eq!(query.number("limit"), Ok(Some(5)));
+    }
+
+    #[test]
+    fn initial_events_need_a_match() {
+        let query = Query::parse(Some("sendInitialEvents=true"));
+        assert_eq!(
+            query.check_list(true).unwrap_err().message(),
+            "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires setting \
+             resourceVersionMatch to NotOlderThan"
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! The rules of each resource: what a write may set, what is filled in, what is refused (pkg/registry/*/strategy.go).
+
+use serde_json::{Value, json};
+
+use super::{
+    ApiServer, Origin, Writer, defaults, managed,
+    metadata::{fields, text},
+    validation,
+};
+use crate::{
+    resource::Resource,
+    status::StatusError,
+    typed::{self, WrongType},
+};
+
+impl ApiServer {
+    /// Makes a new object ready to be stored, or refuses it.
+    pub(super) fn prepare_for_create(
+        &self,
+        resource: &'static Resource,
+        value: &mut Value,
+        writer: &Writer<'_>,
+    ) -> Result<(), StatusError> {
+        fields(value).insert("apiVersion".to_owned(), json!(resource.stored().api_version()));
+        fields(value).insert("kind".to_owned(), json!(resource.kind));
+        reset_status(resource, value);
+        defaults::apply(resource.stored(), value, self.version());
+        validation::check(resource.stored(), value, None)?;
+        self.admit(resource, value)?;
+        if writer.origin == Origin::Client {
+            managed::track(resource.stored(), "", &json!({}), value, writer.manager, &self.clock().time());
+        }
+        Ok(())
+    }
+
+    /// Makes a changed object ready to be stored, or refuses it.
+    pub(super) fn prepare_for_update(
+        &self,
+        resource: &'static Resource,
+        subresource: &str,
+        old: &Value,
+        new: &mut Value,
+        writer: &Writer<'_>,
+    ) -> Result<(), StatusError> {
+        fields(new).insert("apiVersion".to_owned(), json!(resource.stored().api_version()));
+        fields(new).insert("kind".to_owned(), json!(resource.kind));
+        keep_other_part(resource, subresource, old, new);
+        if subresource.is_empty() || subresource == "scale" {
+            defaults::apply(resource.stored(), new, self.version());
+            if resource.plural == "services" {
+                self.keep_addresses(old, new);
+            }
+            validation::check(resource.stored(), new, Some(old))?;
+        }
+        if writer.origin == Origin::Client {
+            managed::track(resource.stored(), subresource, old, new, writer.manager, &self.clock().time());
+        }
+        Ok(())
+    }
+
+    /// A Service that does not say its addresses keeps them.
+    fn keep_addresses(&self, old: &Value, new: &mut Value) {
+        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+            if new["spec"].get(field).is_none()
+                && let Some(value) = old["spec"].get(field)
+                && new["spec"]["type"] != "ExternalName"
+            {
+                new["spec"][field] = value.clone();
+            }
+        }
+        let kind = text(new, "/spec/type").to_owned();
+        self.allocate(new, &kind);
+    }
+}
+
+/// A request's object in the form of its type. What the type does not know is dropped, with a warning or, if the
+/// writer wants it so, an error.
+pub(super) fn decode(resource: &'static Resource, value: &Value, writer: &Writer<'_>) -> Result<Value, StatusError> {
+    let normal = typed::normalise(resource, value).map_err(|error| cannot_be_handled(resource, &error))?;
+    let unknown = typed::unknown_fields(value, &normal);
+    if unknown.is_empty() {
+        return Ok(normal);
+    }
+    let unknown: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
+    if writer.strict {
+        let message = format!(
+            "{} in version {:?} cannot be handled as a {}: strict decoding error: {}",
+            resource.kind,
+            resource.version,
+            resource.kind,
+            unknown.join(", ")
+        );
+        return Err(StatusError::bad_request(message));
+    }
+    writer.warn(unknown);
+    Ok(normal)
+}
+
+/// The error for an object that is not of its type.
+pub(super) fn cannot_be_handled(resource: &Resource, error: &WrongType) -> StatusError {
+    let Resource { kind, version, .. } = resource;
+    StatusError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {error}"))
+}
+
+/// A new object has the status of one that nothing has happened to yet.
+fn reset_status(resource: &Resource, value: &mut Value) {
+    let status = match (resource.group, resource.plural) {
+        // A kubelet registers its node with its status.
+        ("", "nodes") => return,
+        ("", "namespaces") => {
+            fields(value).insert("spec".to_owned(), json!({"finalizers": ["kubernetes"]}));
+            json!({"phase": "Active"})
+        }
+        ("", "pods") => json!({"phase": "Pending"}),
+        ("", "services") => json!({"loadBalancer": {}}),
+        ("apps", "replicasets") => json!({"replicas": 0}),
+        ("apps", "statefulsets") => json!({"availableReplicas": 0, "replicas": 0}),
+        ("apps", "daemonsets") => json!({
+            "currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0,
+        }),
+        ("policy", "poddisruptionbudgets") => json!({
+            "currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0,
+        }),
+        _ if resource.subresource("status").is_some() => json!({}),
+        _ => return,
+    };
+    fields(value).insert("status".to_owned(), status);
+}
+
+/// What a request to this subresource does not change, it keeps.
+fn keep_other_part(resource: &Resource, subresource: &str, old: &Value, new: &mut Value) {
+    let has_status = resource.subresource("status").is_some();
+    let kept: &[&str] = match subresource {
+        "status" => &["spec"],
+        "" if resource.plural == "namespaces" => &["status", "spec"],
+        "" | "scale" if has_status => &["status"],
+        "finalize" => &["status"],
+        _ => &[],
+    };
+    for part in kept {
+        match old.get(part) {
+            Some(value) => fields(new).insert((*part).to_owned(), value.clone()),
+            None => fields(new).remove(*part),
+        };
+    }
+    if subresource == "status" && resource.group == "apps" {
+        match old["metadata"].get("labels") {
+            Some(labels) => fields(&mut new["metadata"]).insert("labels".to_owned(), labels.clone()),
+            None => fields(&mut new["metadata"]).remove("labels"),
+        };
+    }
+}

@@ -1,0 +1,163 @@
+//! Changing objects (apiserver/pkg/registry/rest/update.go, generic/registry/store.go:Update).
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{
+    ApiServer, Origin, Writer,
+    create::has_generation,
+    events,
+    metadata::{finalizers, is_deleting, metadata, number, raise_generation, same, strings, text},
+    patch::Patch,
+    strategy::decode,
+};
+use crate::{
+    object::{Key, Object},
+    resource::Resource,
+    status::StatusError,
+    store::Mismatch,
+};
+
+/// What of an object's metadata a change cannot touch.
+const FIXED_METADATA: &[&str] =
+    &["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation", "generateName"];
+
+impl ApiServer {
+    /// Replaces an object, or through a subresource its part.
+    ///
+    /// # Errors
+    /// If it does not exist, has changed since it was read, or is not valid.
+    pub(crate) fn update(
+        &self,
+        resource: &'static Resource,
+        subresource: &str,
+        key: &Key,
+        mut value: Value,
+        writer: &Writer<'_>,
+    ) -> Result<Arc<Object>, StatusError> {
+        if writer.origin != Origin::Component {
+            value = decode(resource, &value, writer)?;
+        }
+        events::to_stored(resource, &mut value);
+        self.modify(resource, subresource, key, writer, |_| Ok(value.clone()))
+    }
+
+    /// Patches an object, or through a subresource its part.
+    ///
+    /// # Errors
+    /// If it does not exist, or the result is not valid.
+    pub(crate) fn patch(
+        &self,
+        resource: &'static Resource,
+        subresource: &str,
+        key: &Key,
+        patch: &Patch,
+        writer: &Writer<'_>,
+    ) -> Result<Arc<Object>, StatusError> {
+        self.modify(resource, subresource, key, writer, |current| {
+            let patched = patch.apply(resource, external_form(resource, current))?;
+            let mut patched = decode(resource, &patched, writer)?;
+            events::to_stored(resource, &mut patched);
+            Ok(patched)
+        })
+    }
+
+    /// Changes an object as `change` says, again if somebody else has written in between. What changes nothing is not
+    /// written.
+    pub(super) fn modify(
+        &self,
+        resource: &'static Resource,
+        subresource: &str,
+        key: &Key,
+        writer: &Writer<'_>,
+        change: impl Fn(&Value) -> Result<Value, StatusError>,
+    ) -> Result<Arc<Object>, StatusError> {
+        loop {
+            let current = self.get(resource, key)?;
+            let mut new = change(current.value())?;
+            check_identity(resource, &current, &new)?;
+            keep_fixed(current.value(), &mut new);
+            self.prepare_for_update(resource, subresource, current.value(), &mut new, writer)?;
+            if has_generation(resource) && ["", "scale"].contains(&subresource) && !same_spec(resource, current.value(), &new) {
+                raise_generation(&mut new);
+            }
+            if is_finished(current.value(), &new) {
+                match self.remove(resource, key, &current, new, writer) {
+                    Err(Mismatch::Revision(_)) => continue,
+                    Err(_) => return Err(StatusError::not_found(resource, &key.name)),
+                    Ok(object) => return Ok(object),
+                }
+            }
+            if same(current.value(), &new) {
+                return Ok(current);
+            }
+            if writer.dry_run {
+                return Ok(Arc::new(Object::unstored(new, current.revision())));
+            }
+            match self.store().update(resource, key, current.revision(), new) {
+                Err(Mismatch::Revision(_)) => {}
+                Err(_) => return Err(StatusError::not_found(resource, &key.name)),
+                Ok(object) => return Ok(object),
+            }
+        }
+    }
+}
+
+fn external_form(resource: &'static Resource, stored: &Value) -> Value {
+    if resource == resource.stored() { stored.clone() } else { events::external(resource, stored) }
+}
+
+fn keep_fixed(old: &Value, new: &mut Value) {
+    let fields = metadata(new);
+    for field in FIXED_METADATA {
+        match old["metadata"].get(field) {
+            Some(value) => fields.insert((*field).to_owned(), value.clone()),
+            None => fields.remove(*field),
+        };
+    }
+    if let Some(namespace) = old["metadata"].get("namespace") {
+        fields.insert("namespace".to_owned(), namespace.clone());
+    }
+    fields.remove("resourceVersion");
+}
+
+/// Whether the generation stays: only the spec counts, and a Deployment's annotations, which its controller copies.
+fn same_spec(resource: &Resource, old: &Value, new: &Value) -> bool {
+    let annotations = |object: &Value| object["metadata"].get("annotations").cloned();
+    old.get("spec") == new.get("spec") && (resource.plural != "deployments" || annotations(old) == annotations(new))
+}
+
+/// Whether this change was the last thing that deletion waited for.
+fn is_finished(old: &Value, new: &Value) -> bool {
+    let waited = !finalizers(old).is_empty() || !strings(old, "/spec/finalizers").is_empty();
+    waited
+        && is_deleting(new)
+        && finalizers(new).is_empty()
+        && strings(new, "/spec/finalizers").is_empty()
+        && number(new, "/metadata/deletionGracePeriodSeconds").unwrap_or(0) == 0
+}
+
+/// The object must be the one of the request, at the version that it names, if it names one.
+fn check_identity(resource: &'static Resource, current: &Object, new: &Value) -> Result<(), StatusError> {
+    let name = current.name();
+    let new_name = text(new, "/metadata/name");
+    if new_name != name {
+        let problem = format!("the name of the object ({new_name}) does not match the name on the URL ({name})");
+        return Err(StatusError::bad_request(problem));
+    }
+    if resource.namespaced && !["", current.namespace()].contains(&text(new, "/metadata/namespace")) {
+        let message = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(StatusError::bad_request(message));
+    }
+    let version = text(new, "/metadata/resourceVersion");
+    if !version.is_empty() && version != current.revision().to_string() {
+        return Err(StatusError::modified(resource, name));
+    }
+    let uid = text(new, "/metadata/uid");
+    if !uid.is_empty() && uid != current.uid() {
+        let problem = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", current.uid());
+        return Err(StatusError::conflict(resource, name, &problem));
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! A whole cluster and how it is built.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::{
+    api::core::v1::{Namespace, Node, ServiceAccount},
+    jiff::Timestamp,
+};
+use tokio::task::JoinSet;
+use workload::Workloads;
+
+use crate::{
+    Clock, Component, LoopbackClient, Random, Version,
+    apiserver::ApiServer,
+    controllers, kubelet, scheduler,
+    selector::Selection,
+    store::{DEFAULT_HISTORY, Store},
+};
+
+/// When a cluster's history starts unless told otherwise.
+const EPOCH: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
+/// The namespaces that every cluster has.
+const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
+/// What a cluster is to be like; see [`Cluster::builder`].
+#[derive(Debug)]
+#[must_use]
+pub struct ClusterBuilder {
+    nodes: usize,
+    version: Version,
+    seed: u64,
+    epoch: Timestamp,
+    speed: f64,
+    history: usize,
+    workloads: Workloads,
+}
+
+/// A running simulated cluster. Dropping it stops all its components.
+#[derive(Debug)]
+pub struct Cluster {
+    api: ApiServer,
+    clock: Clock,
+    observer: LoopbackClient,
+    nodes: Vec<String>,
+    _components: JoinSet<()>,
+}
+
+impl ClusterBuilder {
+    /// How many nodes: one is `kubesim-control-plane`, further ones are `kubesim-worker`, `kubesim-worker2` … and the
+    /// first then takes no Pods, as in kind. No node at all is a cluster in which nothing is scheduled.
+    pub fn nodes(mut self, nodes: usize) -> Self {
+        self.nodes = nodes;
+        self
+    }
+
+    /// The version of Kubernetes.
+    pub fn version(mut self, version: Version) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// The seed: one seed is one history.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The time of day at the start; 2026-01-01T00:00:00Z unless told otherwise.
+    pub fn epoch(mut self, epoch: Timestamp) -> Self {
+        self.epoch = epoch;
+        self
+    }
+
+    /// How many times as fast as the runtime's time the cluster's passes; for clusters in real time.
+    pub fn speed(mut self, speed: f64) -> Self {
+        self.speed = speed;
+        self
+    }
+
+    /// How many changes of each resource are kept for watches to resume from.
+    pub fn history(mut self, changes: usize) -> Self {
+        self.history = changes;
+        self
+    }
+
+    /// The images that exist and what they do.
+    pub fn workloads(mut self, workloads: Workloads) -> Self {
+        self.workloads = workloads;
+        self
+    }
+
+    /// Starts the cluster's components as tasks of the current tokio runtime.
+    pub fn build(self) -> Cluster {
+        let clock = Clock::scaled(self.epoch, self.speed);
+        let root = Random::from_seed(self.seed);
+        let store = Store::with_history(self.history);
+        let api = ApiServer::new(store, clock, self.version, root.fork("apiserver"));
+        api.bootstrap(&NAMESPACES);
+        let workloads = Arc::new(self.workloads);
+        let component = |manager: &'static str, stream: &str| Component {
+            client: LoopbackClient::new(api.clone(), manager, root.fork(stream).fork("client")),
+            clock,
+            random: root.fork(stream),
+            version: self.version,
+            workloads: Arc::clone(&workloads),
+        };
+        let nodes: Vec<String> = (0..self.nodes).map(node_name).collect();
+        let mut components = JoinSet::new();
+        components.spawn(controllers::run(component("kube-controller-manager", "controllers")));
+        components.spawn(scheduler::run(component("kube-scheduler", "scheduler")));
+        for node in &nodes {
+            components.spawn(kubelet::run(node.clone(), component("kubelet", &format!("kubelet/{node}"))));
+        }
+        let observer = LoopbackClient::new(api.clone(), "kubesim", root.fork("observer"));
+        Cluster { api, clock, observer, nodes, _components: components }
+    }
+}
+
+impl Cluster {
+    /// A cluster of one node, of the latest version, with seed 0 and no images, until told otherwise.
+    pub fn builder() -> ClusterBuilder {
+        ClusterBuilder {
+            nodes: 1,
+            version: Version::LATEST,
+            seed: 0,
+            epoch: EPOCH,
+            speed: 1.0,
+            history: DEFAULT_HISTORY,
+            workloads: Workloads::new(),
+        }
+    }
+
+    /// A client of the cluster, in the namespace `default`.
+    pub fn client(&self) -> kube::Client {
+        kube::Client::new(self.api.http(), "default")
+    }
+
+    /// The cluster's API as an HTTP service, for those who serve it themselves.
+    pub fn api(&self) -> &ApiServer {
+        &self.api
+    }
+
+    /// The cluster's time.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Waits until the cluster is as `kind create cluster --wait` leaves it: every node Ready, and the default service
+    /// account there. Gives up after two minutes of the cluster's time.
+    ///
+    /// # Errors
+    /// What is still missing then.
+    pub async fn ready(&self) -> Result<(), NotReady> {
+        let deadline = self.clock.elapsed() + Duration::from_mins(2);
+        loop {
+            let missing = self.missing().await;
+            match missing {
+                None => return Ok(()),
+                Some(missing) if self.clock.elapsed() > deadline => return Err(NotReady { missing }),
+                Some(_) => self.clock.sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    async fn missing(&self) -> Option<String> {
+        for name in &self.nodes {
+            let node = self.observer.get::<Node>("", name).await.ok();
+            let conditions = node.and_then(|node| node.status.as_ref()?.conditions.clone()).unwrap_or_default();
+            if !conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True") {
+                return Some(format!("node {name} is not Ready"));
+            }
+        }
+        let namespaces = self.observer.list::<Namespace>(&Selection::all()).await.unwrap_or_default();
+        let has_default = self.observer.get::<ServiceAccount>("default", "default").await.is_ok();
+        if namespaces.is_empty() || !has_default {
+            return Some("the service account default/default does not exist".to_owned());
+        }
+        None
+    }
+}
+
+/// The cluster did not become ready in time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the simulated cluster did not become ready in two minutes of its time: {missing}")]
+pub struct NotReady {
+    missing: String,
+}
+
+/// The names that kind gives to the nodes of a cluster `kubesim`.
+fn node_name(index: usize) -> String {
+    match index {
+        0 => "kubesim-control-plane".to_owned(),
+        1 => "kubesim-worker".to_owned(),
+        further => format!("kubesim-worker{further}"),
+    }
+}

@@ -1,0 +1,54 @@
+//! The controllers of kube-controller-manager.
+
+pub(crate) mod control_loop;
+mod cronjob;
+mod daemonset;
+mod deployment;
+mod disruption;
+mod endpointslice;
+mod garbage_collector;
+mod job;
+mod namespace;
+mod node_lifecycle;
+mod owned_pods;
+pub(crate) mod ownership;
+pub(crate) mod pods;
+mod replicaset;
+mod service_account;
+mod workqueue;
+
+use std::{future::Future, pin::Pin};
+
+use tokio::task::JoinSet;
+
+use crate::{Component, StatusError};
+
+type Running = Pin<Box<dyn Future<Output = Result<(), StatusError>> + Send>>;
+
+/// Runs all controllers for as long as the cluster lives.
+pub(crate) async fn run(component: Component) {
+    let mut controllers = JoinSet::new();
+    let mut start = |name: &'static str, run: fn(Component) -> Running| {
+        let running = run(component.part(name));
+        controllers.spawn(async move {
+            if let Err(error) = running.await {
+                tracing::error!(controller = name, %error, "a controller cannot start");
+            }
+        });
+    };
+    start("cronjob", |component| Box::pin(cronjob::run(component)));
+    start("daemonset", |component| Box::pin(daemonset::run(component)));
+    start("deployment", |component| Box::pin(deployment::run(component)));
+    start("garbage-collector", |component| Box::pin(garbage_collector::run(component)));
+    start("disruption", |component| Box::pin(disruption::run(component)));
+    start("endpointslice", |component| Box::pin(endpointslice::run(component)));
+    start("node-lifecycle", |component| Box::pin(node_lifecycle::run(component)));
+    start("job", |component| Box::pin(job::run(component)));
+    start("namespace", |component| Box::pin(namespace::run(component)));
+    start("service-account", |component| Box::pin(service_account::run(component)));
+    start("replicaset", |component| Box::pin(replicaset::run(component)));
+    while controllers.join_next().await.is_some() {}
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

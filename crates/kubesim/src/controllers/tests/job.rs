@@ -1,0 +1,96 @@
+//! Jobs: how often, how many at a time, and when they are over.
+
+use k8s_openapi::api::batch::v1::Job;
+
+use super::*;
+
+fn job(spec: Value, ends: &str) -> Value {
+    let mut job = json!({
+        "metadata": {"name": "work", "namespace": "default"},
+        "spec": {
+            "template": {
+                "metadata": {"annotations": {"ends": ends}},
+                "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]},
+            },
+        },
+    });
+    if let (Value::Object(all), Value::Object(more)) = (&mut job["spec"], spec) {
+        all.extend(more);
+    }
+    job
+}
+
+fn conditions(job: &Job) -> Vec<String> {
+    let conditions = job.status.as_ref().unwrap().conditions.as_ref().unwrap();
+    conditions.iter().map(|condition| format!("{} {}", condition.type_, condition.reason.as_deref().unwrap())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_completes_when_its_pods_have_succeeded() {
+    let bench = Bench::new(1).await;
+    bench.create::<Job>(job(json!({"completions": 3, "parallelism": 2}), "Succeeded")).await;
+    bench.wait(1).await;
+    assert_eq!(bench.pods().await.len(), 2, "two at a time");
+    bench.wait(30).await;
+    let work = bench.get::<Job>("work").await.unwrap();
+    let status = work.status.as_ref().unwrap();
+    assert_eq!((status.succeeded, status.failed, status.active), (Some(3), None, None));
+    assert!(status.start_time.is_some() && status.completion_time.is_some());
+    assert_eq!(conditions(&work), ["SuccessCriteriaMet CompletionsReached", "Complete CompletionsReached"]);
+    let pods = bench.pods().await;
+    assert_eq!(pods.len(), 3);
+    assert!(pods.iter().all(|pod| pod.metadata.finalizers.iter().flatten().next().is_none()), "all are counted");
+    assert!(bench.events("Job").await.contains(&"Completed: Job completed".to_owned()));
+}
+
+/// Each further failure doubles the wait: 10 s, 20 s, 40 s …
+#[tokio::test(start_paused = true)]
+async fn a_failing_job_gives_up_at_its_back_off_limit() {
+    let bench = Bench::new(2).await;
+    bench.create::<Job>(job(json!({"backoffLimit": 2}), "Failed")).await;
+    bench.wait(120).await;
+    let work = bench.get::<Job>("work").await.unwrap();
+    assert_eq!(work.status.as_ref().unwrap().failed, Some(3));
+    assert_eq!(conditions(&work), ["FailureTarget BackoffLimitExceeded", "Failed BackoffLimitExceeded"]);
+    let mut starts: Vec<_> =
+        bench.pods().await.iter().map(|pod| pod.metadata.creation_timestamp.as_ref().unwrap().0.as_second()).collect();
+    starts.sort_unstable();
+    let gaps: Vec<i64> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!((11..=14).contains(&gaps[0]) && (21..=24).contains(&gaps[1]), "{gaps:?}");
+    let last = bench.events("Job").await.pop().unwrap();
+    assert_eq!(last, "BackoffLimitExceeded: Job has reached the specified backoff limit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_takes_too_long_fails_and_its_pods_go() {
+    let bench = Bench::new(3).await;
+    bench.create::<Job>(job(json!({"activeDeadlineSeconds": 20}), "never")).await;
+    bench.patch::<Job>("work", json!({"metadata": {"labels": {"a": "b"}}})).await;
+    bench.wait(40).await;
+    let work = bench.get::<Job>("work").await.unwrap();
+    assert_eq!(conditions(&work), ["FailureTarget DeadlineExceeded", "Failed DeadlineExceeded"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_job_goes_when_its_time_has_come() {
+    let bench = Bench::new(4).await;
+    bench.create::<Job>(job(json!({"ttlSecondsAfterFinished": 30}), "Succeeded")).await;
+    bench.wait(20).await;
+    assert_eq!(conditions(&bench.get::<Job>("work").await.unwrap()).len(), 2);
+    bench.wait(30).await;
+    assert!(bench.get::<Job>("work").await.unwrap_err().is_not_found());
+    assert!(bench.pods().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_indexed_job_runs_each_index_once() {
+    let bench = Bench::new(5).await;
+    let spec = json!({"completions": 3, "parallelism": 3, "completionMode": "Indexed"});
+    bench.create::<Job>(job(spec, "Succeeded")).await;
+    bench.wait(20).await;
+    let work = bench.get::<Job>("work").await.unwrap();
+    assert_eq!(work.status.as_ref().unwrap().completed_indexes.as_deref(), Some("0-2"));
+    let mut names: Vec<_> = bench.pods().await.iter().map(|pod| pod.spec.as_ref().unwrap().hostname.clone().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["work-0", "work-1", "work-2"]);
+}

@@ -1,0 +1,116 @@
+//! What belongs to Services, nodes and budgets.
+
+use k8s_openapi::api::{
+    core::v1::{Endpoints, Service},
+    discovery::v1::EndpointSlice,
+    policy::v1::PodDisruptionBudget,
+};
+
+use super::*;
+use crate::DeleteOptions;
+
+#[tokio::test(start_paused = true)]
+async fn endpoints_follow_the_readiness_of_pods() {
+    let bench = Bench::new(1).await;
+    let ports = json!([{"name": "http", "port": 80, "targetPort": 8080}]);
+    let service =
+        json!({"metadata": {"name": "web", "namespace": "default"}, "spec": {"selector": {"app": "web"}, "ports": ports}});
+    bench.create::<Service>(service).await;
+    let mut deployment = web(2, "a", true);
+    deployment["spec"]["template"]["metadata"]["annotations"]["ready-after"] = json!("10");
+    bench.create::<Deployment>(deployment).await;
+    bench.wait(5).await;
+    let slice = || async {
+        let slices = bench.list::<EndpointSlice>().await;
+        let own = slices.into_iter().find(|slice| {
+            slice
+                .metadata
+                .labels
+                .as_ref()
+                .and_then(|labels| labels.get("kubernetes.io/service-name"))
+                .is_some_and(|name| name == "web")
+        });
+        own.unwrap()
+    };
+    let ready = |slice: &EndpointSlice| -> Vec<bool> {
+        slice.endpoints.iter().flatten().map(|endpoint| endpoint.conditions.as_ref().unwrap().ready.unwrap()).collect()
+    };
+    assert_eq!(ready(&*slice().await), [false, false]);
+    let subset = |endpoints: &Endpoints| {
+        let subset = &endpoints.subsets.as_ref().unwrap()[0];
+        (subset.addresses.iter().flatten().count(), subset.not_ready_addresses.iter().flatten().count())
+    };
+    assert_eq!(subset(&bench.get::<Endpoints>("web").await.unwrap()), (0, 2));
+    bench.wait(10).await;
+    let now = slice().await;
+    assert_eq!(ready(&now), [true, true]);
+    assert_eq!(now.ports.as_ref().unwrap()[0].port, Some(8080));
+    assert_eq!(subset(&bench.get::<Endpoints>("web").await.unwrap()), (2, 0));
+    bench.client.delete::<Service>("default", "web", &DeleteOptions::default()).await.unwrap();
+    bench.wait(1).await;
+    assert!(bench.list::<EndpointSlice>().await.iter().all(|slice| !slice.metadata.name.as_ref().unwrap().starts_with("web-")));
+    assert!(bench.get::<Endpoints>("web").await.unwrap_err().is_not_found());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cordoned_node_is_tainted_and_released() {
+    let bench = Bench::new(2).await;
+    let cordon = |on: bool| Patch::Merge(json!({"spec": {"unschedulable": on}}));
+    let taints = || async {
+        let node = bench.client.get::<Node>("", "node").await.unwrap();
+        node.spec.iter().flat_map(|spec| spec.taints.clone().unwrap_or_default()).map(|taint| taint.key).collect::<Vec<_>>()
+    };
+    bench.client.patch::<Node>("", "node", &cordon(true)).await.unwrap();
+    bench.wait(1).await;
+    assert_eq!(taints().await, ["node.kubernetes.io/unschedulable"]);
+    bench.client.patch::<Node>("", "node", &cordon(false)).await.unwrap();
+    bench.wait(1).await;
+    assert!(taints().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hard_taint_evicts_pods_when_their_tolerance_ends() {
+    let bench = Bench::new(3).await;
+    let pod = |name: &str, tolerations: Value| {
+        let spec = json!({"containers": [{"name": "c", "image": "i"}], "tolerations": tolerations});
+        json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec})
+    };
+    let tolerate = |seconds: Value| json!([{"key": "k", "operator": "Exists", "tolerationSeconds": seconds}]);
+    bench.create::<Pod>(pod("none", json!([]))).await;
+    bench.create::<Pod>(pod("patient", tolerate(json!(30)))).await;
+    bench.create::<Pod>(pod("always", tolerate(Value::Null))).await;
+    bench.wait(5).await;
+    let taint =
+        Patch::Merge(json!({"spec": {"taints": [{"key": "k", "effect": "NoExecute", "timeAdded": "2026-01-01T00:00:05Z"}]}}));
+    bench.client.patch::<Node>("", "node", &taint).await.unwrap();
+    bench.wait(5).await;
+    let names = || async { bench.pods().await.iter().map(|pod| pod.metadata.name.clone().unwrap()).collect::<Vec<_>>() };
+    assert_eq!(names().await, ["always", "patient"]);
+    bench.wait(30).await;
+    assert_eq!(names().await, ["always"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_lets_only_so_many_pods_go() {
+    let bench = Bench::new(4).await;
+    bench.create::<Deployment>(web(3, "a", true)).await;
+    let budget = json!({
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": "web"}}},
+    });
+    bench.create::<PodDisruptionBudget>(budget).await;
+    bench.wait(10).await;
+    let allowed = || async { bench.get::<PodDisruptionBudget>("web").await.unwrap().status.clone().unwrap().disruptions_allowed };
+    assert_eq!(allowed().await, Some(1));
+    let pods: Vec<_> = bench.pods().await.iter().map(|pod| pod.metadata.name.clone().unwrap()).collect();
+    bench.client.evict("default", &pods[0], &DeleteOptions::default()).await.unwrap();
+    let refused = bench.client.evict("default", &pods[1], &DeleteOptions::default()).await.unwrap_err();
+    assert_eq!((refused.code(), refused.message()), (429, "Cannot evict pod as it would violate the pod's disruption budget."));
+    assert_eq!(
+        refused.status().details.as_ref().unwrap().causes.as_ref().unwrap()[0].message.as_deref().unwrap().split(" and ").next(),
+        Some("The disruption budget web needs 2 healthy pods")
+    );
+    bench.wait(10).await;
+    assert_eq!(allowed().await, Some(1), "the replacement is ready");
+    bench.client.evict("default", &pods[1], &DeleteOptions::default()).await.unwrap();
+}

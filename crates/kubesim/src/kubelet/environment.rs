@@ -1,0 +1,172 @@
+//! The environment of a container (`pkg/kubelet/kubelet_pods.go:makeEnvironmentVariables`).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use k8s_openapi::api::core::v1::{ConfigMap, Container, EnvFromSource, EnvVarSource, Pod, Secret};
+
+use super::{
+    Kubelet,
+    pod::{PodEntry, lock, spec},
+};
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The variables of a container.
+///
+/// # Errors
+/// What is missing, in the kubelet's words: the message of a `CreateContainerConfigError`.
+pub(super) async fn resolve(
+    kubelet: &Kubelet,
+    entry: &Arc<PodEntry>,
+    pod: &Pod,
+    container: &Container,
+) -> Result<BTreeMap<String, String>, String> {
+    let mut env = BTreeMap::from([
+        ("HOSTNAME".to_owned(), entry.name.clone()),
+        ("KUBERNETES_SERVICE_HOST".to_owned(), "10.96.0.1".to_owned()),
+        ("KUBERNETES_SERVICE_PORT".to_owned(), "443".to_owned()),
+        ("PATH".to_owned(), PATH.to_owned()),
+    ]);
+    for source in container.env_from.as_deref().unwrap_or_default() {
+        let prefix = source.prefix.as_deref().unwrap_or_default();
+        let found = from_all(entry, source).await?;
+        env.extend(found.into_iter().map(|(key, value)| (format!("{prefix}{key}"), value)));
+    }
+    for variable in container.env.as_deref().unwrap_or_default() {
+        let value = match (&variable.value, &variable.value_from) {
+            (Some(value), _) => Some(expand(value, &env)),
+            (None, Some(source)) => from_one(kubelet, entry, pod, source).await?,
+            (None, None) => Some(String::new()),
+        };
+        if let Some(value) = value {
+            env.insert(variable.name.clone(), value);
+        }
+    }
+    Ok(env)
+}
+
+async fn from_all(entry: &PodEntry, source: &EnvFromSource) -> Result<BTreeMap<String, String>, String> {
+    if let Some(reference) = &source.config_map_ref {
+        let found = config_map(entry, &reference.name, reference.optional == Some(true)).await?;
+        return Ok(found.unwrap_or_default());
+    }
+    if let Some(reference) = &source.secret_ref {
+        let found = secret(entry, &reference.name, reference.optional == Some(true)).await?;
+        return Ok(found.unwrap_or_default());
+    }
+    Ok(BTreeMap::new())
+}
+
+async fn from_one(kubelet: &Kubelet, entry: &PodEntry, pod: &Pod, source: &EnvVarSource) -> Result<Option<String>, String> {
+    if let Some(reference) = &source.config_map_key_ref {
+        let optional = reference.optional == Some(true);
+        let found = config_map(entry, &reference.name, optional).await?;
+        return key(entry, "ConfigMap", &reference.name, &reference.key, optional, found);
+    }
+    if let Some(reference) = &source.secret_key_ref {
+        let optional = reference.optional == Some(true);
+        let found = secret(entry, &reference.name, optional).await?;
+        return key(entry, "Secret", &reference.name, &reference.key, optional, found);
+    }
+    let Some(field) = &source.field_ref else { return Ok(Some(String::new())) };
+    Ok(Some(field_value(kubelet, entry, pod, &field.field_path)))
+}
+
+fn key(
+    entry: &PodEntry,
+    kind: &str,
+    name: &str,
+    key: &str,
+    optional: bool,
+    found: Option<BTreeMap<String, String>>,
+) -> Result<Option<String>, String> {
+    match found.and_then(|mut data| data.remove(key)) {
+        Some(value) => Ok(Some(value)),
+        None if optional => Ok(None),
+        None => Err(format!("couldn't find key {key} in {kind} {}/{name}", entry.namespace)),
+    }
+}
+
+/// A field of the Pod, as the downward API gives it (pkg/fieldpath).
+fn field_value(kubelet: &Kubelet, entry: &PodEntry, pod: &Pod, path: &str) -> String {
+    let quoted = |path: &str| path.split_once("['").and_then(|(_, rest)| rest.strip_suffix("']")).map(str::to_owned);
+    let of =
+        |map: &Option<BTreeMap<String, String>>| quoted(path).and_then(|key| map.as_ref()?.get(&key).cloned()).unwrap_or_default();
+    match path {
+        "metadata.name" => entry.name.clone(),
+        "metadata.namespace" => entry.namespace.clone(),
+        "metadata.uid" => entry.uid.clone(),
+        "spec.nodeName" => kubelet.node.clone(),
+        "spec.serviceAccountName" => spec(pod).service_account_name.clone().unwrap_or_default(),
+        "status.hostIP" | "status.hostIPs" => kubelet.node_ip.clone(),
+        "status.podIP" | "status.podIPs" => {
+            lock(&entry.runtime).sandbox.as_ref().map(|sandbox| sandbox.ip.clone()).unwrap_or_default()
+        }
+        _ if path.starts_with("metadata.labels[") => of(&pod.metadata.labels),
+        _ if path.starts_with("metadata.annotations[") => of(&pod.metadata.annotations),
+        _ => String::new(),
+    }
+}
+
+/// The data of a `ConfigMap`; nothing if it does not exist and may be missing.
+pub(super) async fn config_map(entry: &PodEntry, name: &str, optional: bool) -> Result<Option<BTreeMap<String, String>>, String> {
+    match entry.client.get::<ConfigMap>(&entry.namespace, name).await {
+        Ok(map) => {
+            let binary = map.binary_data.iter().flatten();
+            let binary = binary.map(|(key, value)| (key.clone(), String::from_utf8_lossy(&value.0).into_owned()));
+            Ok(Some(map.data.clone().into_iter().flatten().chain(binary).collect()))
+        }
+        Err(error) if error.is_not_found() && optional => Ok(None),
+        Err(error) if error.is_not_found() => Err(format!("configmap \"{name}\" not found")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The data of a Secret; nothing if it does not exist and may be missing.
+pub(super) async fn secret(entry: &PodEntry, name: &str, optional: bool) -> Result<Option<BTreeMap<String, String>>, String> {
+    match entry.client.get::<Secret>(&entry.namespace, name).await {
+        Ok(secret) => {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            Ok(Some(secret.data.iter().flatten().map(|(key, value)| (key.clone(), text(&value.0))).collect()))
+        }
+        Err(error) if error.is_not_found() && optional => Ok(None),
+        Err(error) if error.is_not_found() => Err(format!("secret \"{name}\" not found")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Puts values in the place of `$(NAME)`; `$$(NAME)` stays as `$(NAME)`, and so does an unknown name
+/// (`third_party/forked/golang/expansion`).
+pub(super) fn expand(text: &str, env: &BTreeMap<String, String>) -> String {
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(dollar) = rest.find('$') {
+        expanded.push_str(&rest[..dollar]);
+        let after = &rest[dollar + 1..];
+        let reference = after.strip_prefix('(').and_then(|inner| inner.split_once(')'));
+        rest = if let Some(escaped) = after.strip_prefix('$') {
+            expanded.push('$');
+            escaped
+        } else if let Some((name, tail)) = reference {
+            let value = env.get(name).cloned().unwrap_or_else(|| format!("$({name})"));
+            expanded.push_str(&value);
+            tail
+        } else {
+            expanded.push('$');
+            after
+        };
+    }
+    expanded + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_to_variables_are_expanded() {
+        let env = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
+        let expanded = ["$(A)-$(B)", "$$(A)", "$A $", "x$(A"].map(|text| expand(text, &env));
+        assert_eq!(expanded, ["1-$(B)", "$(A)", "$A $", "x$(A"]);
+    }
+}

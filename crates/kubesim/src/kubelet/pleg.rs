@@ -1,0 +1,137 @@
+//! The Pod lifecycle event generator: how the kubelet learns what its containers do (`pkg/kubelet/pleg/generic.go`).
+//!
+//! The real one lists all containers once a second. Here the times of those relists are computed, and only Pods that
+//! changed are looked at.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use super::{
+    Kubelet,
+    pod::{PodEntry, lock},
+    runtime::{Record, RuntimeStatus},
+    timing::{self, Ticker},
+};
+
+/// What the last relist of a Pod saw.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cached {
+    pub(super) status: Arc<RuntimeStatus>,
+    /// When that relist began.
+    modified: Duration,
+}
+
+/// The relists of a node.
+#[derive(Debug)]
+pub(super) struct Pleg {
+    begins: Ticker,
+    takes: Duration,
+    dirty: Mutex<BTreeMap<String, Arc<PodEntry>>>,
+    changed: Notify,
+}
+
+impl Pleg {
+    /// Relists of which the first begins at `phase`; each takes so long, and the next begins a second after its end.
+    pub(super) fn new(phase: Duration, takes: Duration) -> Self {
+        let begins = Ticker::new(phase, Duration::from_secs(1) + takes);
+        Self { begins, takes, dirty: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// Says that the containers of a Pod have changed.
+    pub(super) fn mark(&self, pod: &Arc<PodEntry>) {
+        lock(&self.dirty).insert(pod.uid.clone(), Arc::clone(pod));
+        self.changed.notify_one();
+    }
+}
+
+/// Relists the Pods that changed, each time there are some.
+pub(super) async fn run(kubelet: Arc<Kubelet>) {
+    loop {
+        if lock(&kubelet.pleg.dirty).is_empty() {
+            kubelet.pleg.changed.notified().await;
+            continue;
+        }
+        let began = kubelet.pleg.begins.after(kubelet.clock.elapsed());
+        kubelet.clock.sleep_until(began).await;
+        // What changes while a relist goes on is for the next one.
+        let pods = std::mem::take(&mut *lock(&kubelet.pleg.dirty));
+        let seen: Vec<_> = pods.values().map(|pod| Arc::new(lock(&pod.runtime).status())).collect();
+        kubelet.clock.sleep_until(began + kubelet.pleg.takes).await;
+        for (pod, status) in pods.values().zip(seen) {
+            take_in(&kubelet, pod, status, began);
+        }
+    }
+}
+
+/// Relists one Pod soon, asked for by its worker after a sync that changed something (since 1.36).
+pub(super) fn relist_soon(kubelet: &Arc<Kubelet>, pod: &Arc<PodEntry>) {
+    let (kubelet, pod) = (Arc::clone(kubelet), Arc::clone(pod));
+    kubelet.clone().spawn(async move {
+        // The worker's sync has to be over by then, so that what it did counts as newer.
+        kubelet.clock.sleep(Duration::from_millis(2)).await;
+        let began = kubelet.clock.elapsed();
+        let status = Arc::new(lock(&pod.runtime).status());
+        kubelet.clock.sleep(pod.draw(timing::RELIST_POD)).await;
+        take_in(&kubelet, &pod, status, began);
+    });
+}
+
+/// What a relist that began after `since` has seen of a Pod; waits for one.
+pub(super) async fn newer_than(kubelet: &Arc<Kubelet>, pod: &Arc<PodEntry>, since: Duration) -> Arc<RuntimeStatus> {
+    let mut relisted = pod.relisted.subscribe();
+    // A moment later than the end of the next relist of all Pods, so that what it saw is there.
+    let global = kubelet.pleg.begins.after(since) + kubelet.pleg.takes + Duration::from_millis(1);
+    tokio::select! {
+        biased;
+        _ = relisted.wait_for(|cached| cached.modified > since) => {}
+        () = kubelet.clock.sleep_until(global) => {}
+    }
+    Arc::clone(&relisted.borrow().status)
+}
+
+/// Takes in what a relist saw, and has the Pod synced if something began or ended.
+fn take_in(kubelet: &Arc<Kubelet>, pod: &Arc<PodEntry>, new: Arc<RuntimeStatus>, began: Duration) {
+    let old = pod.relisted.borrow().clone();
+    if old.modified > began {
+        return;
+    }
+    let (events, ended) = events(&old.status, &new);
+    pod.relisted.send_replace(Cached { status: new, modified: began });
+    for name in ended {
+        // The newest ended container of a name is kept, for its log.
+        if lock(&pod.runtime).remove_old(&name) {
+            kubelet.pleg.mark(pod);
+        }
+    }
+    match events {
+        0 => {}
+        1 => pod.inbox.request(),
+        // Each event asks for a sync; whether the worker has begun the first when the second comes is a race.
+        _ if pod.chance(crate::Random::unit) < 0.5 => pod.inbox.request_twice(),
+        _ => pod.inbox.request(),
+    }
+}
+
+/// How many things began or ended, and the names of the containers that ended.
+fn events(old: &RuntimeStatus, new: &RuntimeStatus) -> (usize, Vec<String>) {
+    let ready = |status: &RuntimeStatus| status.sandbox.as_ref().is_some_and(|sandbox| sandbox.ready);
+    let mut count = usize::from(ready(old) != ready(new));
+    let mut ended = Vec::new();
+    for record in &new.containers {
+        let before = old.containers.iter().find(|other| other.id == record.id);
+        let known_as = before.map(Record::is_running);
+        if known_as == Some(record.is_running()) {
+            continue;
+        }
+        count += 1;
+        if !record.is_running() {
+            ended.push(record.name.clone());
+        }
+    }
+    (count, ended)
+}

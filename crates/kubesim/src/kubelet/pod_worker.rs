@@ -1,0 +1,139 @@
+//! The worker of one Pod: one sync at a time, and when the next one is (`pkg/kubelet/pod_workers.go`).
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use super::{
+    Kubelet, pleg,
+    pod::{PodEntry, lock},
+    sync::{self, Outcome, StartFailure},
+    terminate, timing,
+};
+
+/// After a sync without errors (jittered to [60 s, 90 s)).
+const RESYNC: Duration = Duration::from_mins(1);
+/// After one with errors (jittered to [10 s, 15 s)).
+const RETRY: Duration = Duration::from_secs(10);
+/// The longest that a crash-loop back-off is waited for at once.
+const MOST: Duration = Duration::from_mins(1);
+const JITTER: f64 = 0.5;
+
+/// Requests to sync a Pod: however many come while a sync goes on, they are one.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    pending: AtomicBool,
+    again: AtomicBool,
+    notify: Notify,
+    /// Whether the worker has ended.
+    closed: Mutex<bool>,
+}
+
+impl Inbox {
+    /// Asks for a sync.
+    pub(super) fn request(&self) {
+        if !*lock(&self.closed) {
+            self.pending.store(true, Ordering::Relaxed);
+            self.notify.notify_one();
+        }
+    }
+
+    /// Asks for a sync, and for another one once that has begun.
+    pub(super) fn request_twice(&self) {
+        self.again.store(true, Ordering::Relaxed);
+        self.request();
+    }
+
+    fn close(&self) {
+        *lock(&self.closed) = true;
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        *lock(&self.closed)
+    }
+
+    fn take(&self) -> bool {
+        if !self.pending.swap(false, Ordering::Relaxed) {
+            return false;
+        }
+        if self.again.swap(false, Ordering::Relaxed) {
+            self.pending.store(true, Ordering::Relaxed);
+        }
+        true
+    }
+
+    async fn wait(&self) {
+        while !self.take() {
+            self.notify.notified().await;
+        }
+    }
+}
+
+/// Syncs a Pod until it is gone or finished.
+pub(super) async fn run(kubelet: Arc<Kubelet>, pod: Arc<PodEntry>) {
+    let mut requeue = None;
+    let mut last_sync = None;
+    loop {
+        wait(&kubelet, &pod, requeue).await;
+        let status = match last_sync {
+            None => Arc::default(),
+            Some(since) => pleg::newer_than(&kubelet, &pod, since).await,
+        };
+        if pod.is_going() {
+            break;
+        }
+        let outcome = sync::sync_pod(&kubelet, &pod, &status).await;
+        last_sync = Some(kubelet.clock.elapsed());
+        match outcome {
+            Outcome::Finished => break,
+            Outcome::Going => pod.inbox.request(),
+            Outcome::Done { acted } => {
+                if acted && kubelet.version.at_least(36) {
+                    pleg::relist_soon(&kubelet, &pod);
+                }
+                let wait = pod.chance(|random| random.jitter(RESYNC, JITTER));
+                requeue = Some(kubelet.clock.elapsed() + wait);
+            }
+            Outcome::Failed(failures) => requeue = Some(retry(&kubelet, &pod, &failures)),
+        }
+    }
+    let status = Arc::clone(&pod.relisted.borrow().status);
+    terminate::terminating(&kubelet, &pod, &status).await;
+    let since = kubelet.clock.elapsed();
+    let status = pleg::newer_than(&kubelet, &pod, since).await;
+    terminate::terminated(&kubelet, &pod, &status).await;
+    pod.inbox.close();
+    kubelet.forget_if_removed(&pod);
+}
+
+/// Waits for a request, or for the tick that dispatches a Pod that is due.
+async fn wait(kubelet: &Kubelet, pod: &PodEntry, requeue: Option<Duration>) {
+    match requeue {
+        None => pod.inbox.wait().await,
+        Some(due) => tokio::select! {
+            biased;
+            () = pod.inbox.wait() => {}
+            () = kubelet.clock.sleep_until(kubelet.sync_ticks.after(due)) => {}
+        },
+    }
+    kubelet.clock.sleep(pod.draw(timing::DISPATCH)).await;
+    // What has come in the meantime is part of this sync.
+    if !pod.inbox.again.load(Ordering::Relaxed) {
+        pod.inbox.take();
+    }
+}
+
+/// When a sync that failed is done again (`pod_workers.go:completeWork`, `container/sync_result.go:MinBackoffExpiration`).
+fn retry(kubelet: &Kubelet, pod: &PodEntry, failures: &[StartFailure]) -> Duration {
+    let now = kubelet.clock.elapsed();
+    let expiries: Option<Vec<Duration>> = failures.iter().map(|failure| failure.expiry).collect();
+    let soonest = expiries.filter(|_| kubelet.version.at_least(35)).and_then(|expiries| expiries.into_iter().min());
+    let wait = soonest.map_or(RETRY, |expiry| expiry.saturating_sub(now).min(MOST));
+    now + pod.chance(|random| random.jitter(wait, JITTER))
+}

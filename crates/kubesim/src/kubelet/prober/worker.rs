@@ -1,0 +1,177 @@
+//! The worker of one probe of one container (`pkg/kubelet/prober/worker.go`).
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::{Container, ContainerStatus, Probe};
+use tokio::sync::Notify;
+
+use super::{Kind, Verdict, probe, probe::Outcome, publish};
+use crate::{
+    kubelet::{
+        Kubelet,
+        actions::restarts_after,
+        pod::{PodEntry, is_deleting, lock, restart_policy},
+        runtime::Exit,
+    },
+    recorder::EventType,
+};
+
+/// A worker. It lives as long as the Pod does, across restarts of the container.
+#[derive(Debug)]
+pub(super) struct Worker {
+    entry: Arc<PodEntry>,
+    container: Container,
+    kind: Kind,
+    probe: Probe,
+    trigger: Arc<Notify>,
+    /// The container that the worker has seen last.
+    id: String,
+    /// Whether it waits for a new container.
+    on_hold: bool,
+    last: Verdict,
+    run: i32,
+}
+
+impl Worker {
+    pub(super) fn new(entry: &Arc<PodEntry>, container: &Container, kind: Kind, probe: &Probe, trigger: Arc<Notify>) -> Self {
+        Self {
+            entry: Arc::clone(entry),
+            container: container.clone(),
+            kind,
+            probe: probe.clone(),
+            trigger,
+            id: String::new(),
+            on_hold: false,
+            last: Verdict::Success,
+            run: 0,
+        }
+    }
+
+    /// Probes at once, and then at each tick of the worker's own ticker or when poked, which starts the ticker anew.
+    pub(super) async fn run(mut self, kubelet: Arc<Kubelet>) {
+        let period = Duration::from_secs(u64::try_from(self.probe.period_seconds.unwrap_or(10)).unwrap_or(10).max(1));
+        let mut next = kubelet.clock.elapsed() + period;
+        while self.iterate(&kubelet).await {
+            tokio::select! {
+                biased;
+                () = self.trigger.notified() => next = kubelet.clock.elapsed() + period,
+                () = kubelet.clock.sleep_until(next) => {
+                    // A tick that fell due during the probe counts once; further ones are lost.
+                    let now = kubelet.clock.elapsed();
+                    while next <= now {
+                        next += period;
+                    }
+                }
+            }
+        }
+        self.entry.probes.remove_worker(&self.container.name, self.kind);
+    }
+
+    /// One iteration. Whether there is to be another.
+    async fn iterate(&mut self, kubelet: &Arc<Kubelet>) -> bool {
+        let (finished, status) = self.look();
+        if finished {
+            return false;
+        }
+        let Some(status) = status else { return true };
+        let id = status.container_id.clone().unwrap_or_default();
+        if id.is_empty() {
+            return true;
+        }
+        if id != self.id {
+            self.entry.probes.forget(self.kind, &self.id);
+            self.id = id;
+            self.on_hold = false;
+            publish(kubelet, &self.entry, self.kind, &self.id, self.kind.initial());
+        }
+        if self.on_hold {
+            return true;
+        }
+        let state = status.state.clone().unwrap_or_default();
+        let Some(running) = state.running else {
+            publish(kubelet, &self.entry, self.kind, &self.id, Verdict::Failure);
+            return self.comes_back(kubelet, &status);
+        };
+        if is_deleting(&self.entry.pod()) && self.kind != Kind::Readiness {
+            publish(kubelet, &self.entry, self.kind, &self.id, Verdict::Success);
+            return false;
+        }
+        let delay = i64::from(self.probe.initial_delay_seconds.unwrap_or(0));
+        let started_at = running.started_at.map_or(0, |time| time.0.as_second());
+        if kubelet.clock.now().as_second() - started_at < delay {
+            return true;
+        }
+        if (status.started == Some(true)) == (self.kind == Kind::Startup) {
+            return true;
+        }
+        self.probe_once(kubelet).await;
+        true
+    }
+
+    /// Whether the Pod is over, and the container's status as the kubelet last reported it.
+    fn look(&self) -> (bool, Option<ContainerStatus>) {
+        let cache = lock(&self.entry.status);
+        let Some(status) = cache.known() else { return (false, None) };
+        let finished = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
+        let init = status.init_container_statuses.iter().flatten();
+        let mut all = init.chain(status.container_statuses.iter().flatten());
+        (finished, all.find(|container| container.name == self.container.name).cloned())
+    }
+
+    fn comes_back(&self, kubelet: &Kubelet, status: &ContainerStatus) -> bool {
+        let pod = self.entry.pod();
+        match status.state.as_ref().and_then(|state| state.terminated.as_ref()) {
+            Some(terminated) => {
+                let exit = Exit { started: None, finished: Duration::ZERO, code: terminated.exit_code, reason: "", message: None };
+                restarts_after(kubelet.version, &pod, &self.container, &exit)
+            }
+            None => restart_policy(&pod) != "Never",
+        }
+    }
+
+    async fn probe_once(&mut self, kubelet: &Arc<Kubelet>) {
+        let outcome = probe::run(kubelet, &self.entry, &self.container, &self.probe).await;
+        let title = self.kind.title();
+        let event = |reason, message: String| {
+            kubelet.container_event(&self.entry, &self.container.name, EventType::Warning, reason, message);
+        };
+        let verdict = match outcome {
+            Outcome::Success => Verdict::Success,
+            Outcome::Warning(output) => {
+                event("ProbeWarning", format!("{title} probe warning: {output}"));
+                Verdict::Success
+            }
+            Outcome::Failure(output) => {
+                event("Unhealthy", format!("{title} probe failed: {output}"));
+                Verdict::Failure
+            }
+            Outcome::Error(error) => {
+                // What could not be asked counts neither way.
+                event("Unhealthy", format!("{title} probe errored and resulted in unknown state: {error}"));
+                return;
+            }
+        };
+        self.count(kubelet, verdict);
+    }
+
+    fn count(&mut self, kubelet: &Arc<Kubelet>, verdict: Verdict) {
+        if self.last == verdict {
+            self.run += 1;
+        } else {
+            self.last = verdict;
+            self.run = 1;
+        }
+        let threshold = match verdict {
+            Verdict::Success => self.probe.success_threshold.unwrap_or(1),
+            _ => self.probe.failure_threshold.unwrap_or(3),
+        };
+        if self.run < threshold {
+            return;
+        }
+        publish(kubelet, &self.entry, self.kind, &self.id, verdict);
+        if self.kind == Kind::Startup || self.kind == Kind::Liveness && verdict == Verdict::Failure {
+            self.on_hold = true;
+            self.run = 0;
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The container runtime: sandboxes, containers, and the programs in them.
+
+mod exec;
+mod network;
+mod process;
+mod stop;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
+use workload::Process;
+
+use crate::node_api::ContainerLog;
+
+pub(super) use exec::ExecError;
+pub(super) use network::NoAnswer;
+pub(super) use process::{NODE_MEMORY, NewContainer};
+
+/// The exit codes that the runtime gives itself.
+const KILLED: i32 = 137;
+const START_FAILED: i32 = 128;
+
+/// The containers of one Pod as they are.
+#[derive(Debug, Default)]
+pub(super) struct PodRuntime {
+    pub(super) sandbox: Option<Sandbox>,
+    /// In the order in which they were made.
+    instances: Vec<Instance>,
+}
+
+/// What the containers of a Pod share: its network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sandbox {
+    pub(super) ip: String,
+    pub(super) ready: bool,
+}
+
+/// One container, from its making to its removal.
+#[derive(Debug)]
+struct Instance {
+    record: Record,
+    process: Option<Process>,
+    log: ContainerLog,
+    /// Tells the task that drives the process to look anew.
+    wake: Arc<Notify>,
+    memory_limit: u64,
+}
+
+/// What the runtime says of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) id: String,
+    pub(super) name: String,
+    /// As the Pod wrote it.
+    pub(super) image: String,
+    pub(super) restart_count: i32,
+    pub(super) state: State,
+}
+
+/// The state of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It runs, since then.
+    Running(Duration),
+    /// It has ended.
+    Exited(Exit),
+}
+
+/// How a container ended (containerd `internal/cri/server/container_status.go`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Exit {
+    /// Nothing if it could not be started.
+    pub(super) started: Option<Duration>,
+    pub(super) finished: Duration,
+    pub(super) code: i32,
+    pub(super) reason: &'static str,
+    pub(super) message: Option<String>,
+}
+
+/// What the runtime says of a Pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct RuntimeStatus {
+    pub(super) sandbox: Option<Sandbox>,
+    /// In the order in which they were made.
+    pub(super) containers: Vec<Record>,
+}
+
+impl RuntimeStatus {
+    /// The newest container of a name.
+    pub(super) fn newest(&self, name: &str) -> Option<&Record> {
+        self.named(name).next()
+    }
+
+    /// The containers of a name, the newest first.
+    pub(super) fn named(&self, name: &str) -> impl Iterator<Item = &Record> {
+        self.containers.iter().rev().filter(move |record| record.name == name)
+    }
+
+    /// The newest end of a container of a name.
+    pub(super) fn newest_exit(&self, name: &str) -> Option<&Exit> {
+        self.named(name).find_map(Record::exit)
+    }
+}
+
+impl Record {
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.state, State::Running(_))
+    }
+
+    pub(super) fn exit(&self) -> Option<&Exit> {
+        match &self.state {
+            State::Running(_) => None,
+            State::Exited(exit) => Some(exit),
+        }
+    }
+
+    /// The ID as statuses show it.
+    pub(super) fn full_id(&self) -> String {
+        format!("containerd://{}", self.id)
+    }
+}
+
+impl PodRuntime {
+    /// All there is, as a relist sees it.
+    pub(super) fn status(&self) -> RuntimeStatus {
+        let containers = self.instances.iter().map(|instance| instance.record.clone()).collect();
+        RuntimeStatus { sandbox: self.sandbox.clone(), containers }
+    }
+
+    /// The IDs of the containers that run, by name.
+    pub(super) fn running(&self) -> Vec<(String, String)> {
+        let running = self.instances.iter().filter(|instance| instance.record.is_running());
+        running.map(|instance| (instance.record.name.clone(), instance.record.id.clone())).collect()
+    }
+
+    /// The log of a container, with or without the ID's scheme.
+    pub(super) fn log(&self, id: &str) -> Option<ContainerLog> {
+        let id = id.strip_prefix("containerd://").unwrap_or(id);
+        self.instances.iter().find(|instance| instance.record.id == id).map(|instance| instance.log.clone())
+    }
+
+    /// Removes all ended containers of a name but the newest. Whether there were any.
+    pub(super) fn remove_old(&mut self, name: &str) -> bool {
+        let newest = self.instances.iter().rposition(|i| i.record.name == name && !i.record.is_running());
+        let before = self.instances.len();
+        let mut index = 0;
+        self.instances.retain(|instance| {
+            let keep = instance.record.name != name || instance.record.is_running() || Some(index) == newest;
+            index += 1;
+            keep
+        });
+        self.instances.len() != before
+    }
+
+    fn find(&self, id: &str) -> Option<usize> {
+        self.instances.iter().position(|instance| instance.record.id == id)
+    }
+
+    fn memory_in_use(&self) -> u64 {
+        self.instances.iter().filter_map(|instance| Some(instance.process.as_ref()?.memory())).fold(0, u64::saturating_add)
+    }
+}

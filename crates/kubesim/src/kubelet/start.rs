@@ -1,0 +1,109 @@
+//! Starting one container (`kuberuntime/kuberuntime_container.go:startContainer`).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use k8s_openapi::{
+    api::core::v1::{Container, Pod},
+    apimachinery::pkg::api::resource::Quantity,
+};
+
+use super::{
+    Kubelet, environment, images, lifecycle,
+    pod::{PodEntry, lock},
+    runtime::NewContainer,
+    sync::StartFailure,
+    terminate, timing, volumes, wording,
+};
+use crate::recorder::EventType;
+
+/// Pulls the image if need be, makes the container, starts it, and runs its `postStart` hook.
+pub(super) async fn start_container(
+    kubelet: &Arc<Kubelet>,
+    entry: &Arc<PodEntry>,
+    pod: &Pod,
+    container: &Container,
+) -> Result<(), StartFailure> {
+    let name = container.name.as_str();
+    let failed = |message: &str| kubelet.container_event(entry, name, EventType::Warning, "Failed", format!("Error: {message}"));
+    let workload = images::ensure(kubelet, entry, container).await.inspect_err(|failure| failed(failure.reason))?;
+    let config_error = |message: String| {
+        failed(&message);
+        StartFailure::new("CreateContainerConfigError", message)
+    };
+    let env = environment::resolve(kubelet, entry, pod, container).await.map_err(config_error)?;
+    let files = volumes::files(entry, pod, container, &workload.files().map(str::to_owned).collect::<Vec<_>>()).await;
+    let restart_count = lock(&entry.runtime).status().newest(name).map_or(0, |record| record.restart_count + 1);
+    let new = NewContainer {
+        name: name.to_owned(),
+        image: container.image.clone().unwrap_or_default(),
+        restart_count,
+        workload,
+        command: expand_all(container.command.as_deref(), &env),
+        args: expand_all(container.args.as_deref(), &env),
+        env,
+        files,
+        memory_limit: memory_limit(container),
+    };
+    kubelet.clock.sleep(entry.draw(timing::CREATE)).await;
+    kubelet.container_event(entry, name, EventType::Normal, "Created", wording::created(kubelet.version, name));
+    let start = entry.draw(timing::START);
+    kubelet.clock.sleep(start / 2).await;
+    let started = entry.start_container(kubelet, new);
+    kubelet.clock.sleep(start / 2).await;
+    let id = started.map_err(|message| {
+        failed(&message);
+        StartFailure::new("RunContainerError", message)
+    })?;
+    kubelet.container_event(entry, name, EventType::Normal, "Started", wording::started(kubelet.version, name));
+    let Some(hook) = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.post_start.as_ref()) else { return Ok(()) };
+    if let Err(message) = lifecycle::run(kubelet, entry, container, hook, None).await {
+        kubelet.container_event(entry, name, EventType::Warning, "FailedPostStartHook", "PostStartHook failed");
+        let grace = terminate::own_grace(pod);
+        terminate::kill_container(kubelet, entry, name, &id, "FailedPostStartHook", grace, terminate::no_deadline()).await;
+        return Err(StartFailure::new("PostStartHookError", message));
+    }
+    Ok(())
+}
+
+fn expand_all(words: Option<&[String]>, env: &BTreeMap<String, String>) -> Vec<String> {
+    words.unwrap_or_default().iter().map(|word| environment::expand(word, env)).collect()
+}
+
+fn memory_limit(container: &Container) -> Option<u64> {
+    let limit: &Quantity = container.resources.as_ref()?.limits.as_ref()?.get("memory")?;
+    bytes(&limit.0)
+}
+
+/// A quantity of memory in bytes: `64Mi`, `1.5Gi`, `128974848`, `129M`.
+fn bytes(quantity: &str) -> Option<u64> {
+    const SUFFIXES: [(&str, f64); 10] = [
+        ("Ki", 1024.0),
+        ("Mi", 1_048_576.0),
+        ("Gi", 1_073_741_824.0),
+        ("Ti", 1_099_511_627_776.0),
+        ("k", 1e3),
+        ("M", 1e6),
+        ("G", 1e9),
+        ("T", 1e12),
+        ("m", 1e-3),
+        ("", 1.0),
+    ];
+    let (number, factor) = SUFFIXES.iter().find_map(|(suffix, factor)| Some((quantity.strip_suffix(suffix)?, factor)))?;
+    let value = number.parse::<f64>().ok().filter(|value| value.is_finite() && *value >= 0.0)? * factor;
+    // The cast saturates, which is what an absurd limit should do.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    Some(value as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_are_read_as_bytes() {
+        let read = ["64Mi", "1.5Gi", "128974848", "129M", "129e6", "1k", "x", "-1"].map(bytes);
+        let expected = [67_108_864, 1_610_612_736, 128_974_848, 129_000_000, 129_000_000, 1_000];
+        assert_eq!(read[..6], expected.map(Some));
+        assert_eq!(read[6..], [None, None]);
+    }
+}

@@ -1,0 +1,173 @@
+//! Probes of all kinds, and their timing.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::lab::*;
+
+#[expect(clippy::needless_pass_by_value, reason = "literals are given")]
+fn slow(delay: u32, startup: Value, more: Value) -> Value {
+    let mut container = json!({
+        "image": "labproof/slow-starter:1.0",
+        "env": [{"name": "START_DELAY", "value": delay.to_string()}],
+        "startupProbe": startup,
+    });
+    if let (Value::Object(container), Value::Object(more)) = (&mut container, more) {
+        container.extend(more);
+    }
+    one(container)
+}
+
+#[test]
+fn a_slow_starter_is_not_killed_while_it_starts() {
+    for seed in 0..10 {
+        simulate(async {
+            let mut lab = Lab::new(seed, "1.37");
+            let get = json!({"path": "/healthz", "port": 8080});
+            let startup = json!({"httpGet": get, "periodSeconds": 5, "failureThreshold": 10});
+            let liveness = json!({"livenessProbe": {"httpGet": get, "periodSeconds": 5, "failureThreshold": 1}});
+            lab.start("p", slow(22, startup, liveness)).await;
+            lab.until(90.0).await;
+            let cells = ["0/1 Pending 0", "0/1 ContainerCreating 0", "0/1 Running 0", "1/1 Running 0"];
+            assert_eq!(lab.cells("p"), cells, "{}", lab.print("p"));
+            let ready = lab.when("p", cells[3]);
+            assert!((22.0..29.5).contains(&ready), "{}", lab.print("p"));
+        });
+    }
+}
+
+#[test]
+fn a_starter_that_is_too_slow_is_killed_by_its_startup_probe() {
+    simulate(async {
+        let mut lab = Lab::new(1, "1.37");
+        let startup = json!({"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 2, "failureThreshold": 3});
+        lab.start("p", slow(60, startup, json!({}))).await;
+        lab.until(60.0).await;
+        let events = lab.events().await;
+        assert!(events.iter().any(|e| e.ends_with("Container c failed startup probe, will be restarted")), "{events:?}");
+        assert!(lab.cells("p").contains(&"0/1 Running 1".to_owned()), "{}", lab.print("p"));
+        assert!(lab.cells("p").iter().any(|cells| cells.contains("CrashLoopBackOff")), "{}", lab.print("p"));
+    });
+}
+
+/// With `restartPolicy` Never a liveness failure ends the Pod.
+#[test]
+fn a_liveness_failure_ends_a_pod_that_never_restarts() {
+    simulate(async {
+        let mut lab = Lab::new(1, "1.37");
+        let mut spec = liveness();
+        spec["restartPolicy"] = json!("Never");
+        lab.start("p", spec).await;
+        lab.until(40.0).await;
+        assert_eq!(lab.cells("p").last().unwrap(), "0/1 Error 0", "{}", lab.print("p"));
+        let events = lab.events().await;
+        assert!(events.contains(&"Normal Killing x1 Stopping container c".to_owned()), "{events:?}");
+    });
+}
+
+/// A delay of 5 s lets the first probe come up to a second early, since the start is floored to whole seconds.
+#[test]
+fn the_initial_delay_counts_from_the_floored_start() {
+    let mut early = 0;
+    for seed in 0..60 {
+        simulate(async {
+            let mut lab = Lab::new(seed, "1.37");
+            let get = json!({"path": "/health", "port": 8080});
+            lab.start("p", one(json!({"image": "blux2/hello-server:1.6", "readinessProbe": {"httpGet": get, "initialDelaySeconds": 5, "periodSeconds": 1}}))).await;
+            lab.until(20.0).await;
+            let (running, ready) = (lab.when("p", "0/1 Running 0"), lab.when("p", "1/1 Running 0"));
+            // The container has started up to half a second before its row.
+            assert!((3.5..6.3).contains(&(ready - running)), "{}", lab.print("p"));
+            early += usize::from(ready - running < 4.8);
+        });
+    }
+    assert!(early > 5, "{early}");
+}
+
+#[test]
+fn without_a_delay_the_first_probes_come_at_once() {
+    simulate(async {
+        let mut lab = Lab::new(3, "1.37");
+        let startup_less = json!({"image": "labproof/slow-starter:1.0", "readinessProbe": {"tcpSocket": {"port": 8080}}});
+        lab.start("p", one(startup_less)).await;
+        lab.until(4.0).await;
+        assert!((1..=3).contains(&lab.count("Unhealthy").await), "{:?}", lab.events().await);
+        let events = lab.events().await;
+        assert!(
+            events
+                .iter()
+                .any(|e| e.contains("Readiness probe failed: dial tcp 10.244.0.")
+                    && e.ends_with(":8080: connect: connection refused")),
+            "{events:?}"
+        );
+        lab.until(60.0).await;
+        let ready = lab.when("p", "1/1 Running 0");
+        assert!((20.0..32.5).contains(&ready), "{}", lab.print("p"));
+    });
+}
+
+#[rstest]
+#[case(json!({"exec": {"command": ["true"]}}), true, "")]
+#[case(json!({"exec": {"command": ["sh", "-c", "echo no; exit 1"]}}), false, "Readiness probe failed: no\n")]
+#[case(json!({"exec": {"command": ["sleep", "5"]}}), false, "Readiness probe failed: command timed out: \"sleep 5\" timed out after 1s")]
+#[case(json!({"exec": {"command": ["cat", "/x"]}}), false, "Readiness probe errored and resulted in unknown state: rpc error")]
+#[case(json!({"tcpSocket": {"port": 80}}), false, "connect: connection refused")]
+#[case(json!({"httpGet": {"path": "/", "port": "web"}}), false, "Readiness probe errored and resulted in unknown state: port \"web\" not found")]
+#[case(json!({"grpc": {"port": 80}}), false, "within 1s: context deadline exceeded")]
+fn each_kind_of_probe(#[case] probe: Value, #[case] ready: bool, #[case] message: &str) {
+    simulate(async {
+        let mut lab = Lab::new(2, "1.37");
+        lab.start("p", one(json!({"image": "busybox:1.36.1", "command": ["sleep", "1000"], "readinessProbe": probe}))).await;
+        lab.until(30.0).await;
+        let last = if ready { "1/1 Running 0" } else { "0/1 Running 0" };
+        assert_eq!(lab.cells("p").last().unwrap(), last, "{}", lab.print("p"));
+        let events = lab.events().await;
+        assert!(message.is_empty() || events.iter().any(|event| event.contains(message)), "{events:?}");
+    });
+}
+
+#[rstest]
+#[case("{delay: 2s, body: late}", "context deadline exceeded (Client.Timeout exceeded while awaiting headers)")]
+#[case("{hang: true}", "context deadline exceeded (Client.Timeout exceeded while awaiting headers)")]
+#[case("{status: 404}", "HTTP probe failed with statuscode: 404")]
+#[case("{status: 302, body: there}", "Readiness probe warning: Probe terminated redirects, Response body: there")]
+fn http_answers(#[case] answer: &str, #[case] message: &str) {
+    let workload = format!("image: example/odd:1\nlisten: {{port: 80}}\nhttp:\n  /: [{answer}]\n");
+    simulate(async {
+        let mut lab = Lab::with_workloads(2, "1.37", &[&workload]);
+        let get = json!({"httpGet": {"path": "/", "port": 80}, "periodSeconds": 3});
+        lab.start("p", one(json!({"image": "example/odd:1", "readinessProbe": get}))).await;
+        lab.until(20.0).await;
+        let events = lab.events().await;
+        assert!(events.iter().any(|event| event.contains(message)), "{events:?}");
+        let ready = lab.cells("p").contains(&"1/1 Running 0".to_owned());
+        assert_eq!(ready, answer.contains("302"), "{}", lab.print("p"));
+    });
+}
+
+/// A crash after two liveness failures: the run goes on with the next container, whose first failure kills it.
+#[test]
+fn failures_carry_over_to_the_next_container() {
+    let workload = "image: example/dying:1\nlisten: {port: 80}\nhttp:\n  /: [{status: 500}]\ntimers: [{after: 11s, exit: 1}]\n";
+    simulate(async {
+        let mut lab = Lab::with_workloads(2, "1.37", &[workload]);
+        let get = json!({"httpGet": {"path": "/", "port": 80}, "periodSeconds": 5, "failureThreshold": 3});
+        lab.start("p", one(json!({"image": "example/dying:1", "livenessProbe": get}))).await;
+        lab.until(14.9).await;
+        assert_eq!(lab.count("Killing").await, 0);
+        lab.until(17.0).await;
+        assert_eq!((lab.count("Unhealthy").await, lab.count("Killing").await), (3, 1), "{:?}", lab.events().await);
+    });
+}
+
+#[test]
+fn readiness_needs_its_successes() {
+    simulate(async {
+        let mut lab = Lab::new(2, "1.37");
+        let get = json!({"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 4, "successThreshold": 3, "initialDelaySeconds": 4});
+        lab.start("p", one(json!({"image": "blux2/hello-server:1.6", "readinessProbe": get}))).await;
+        lab.until(30.0).await;
+        let (running, ready) = (lab.when("p", "0/1 Running 0"), lab.when("p", "1/1 Running 0"));
+        assert!((11.0..13.5).contains(&(ready - running)) || (7.0..9.5).contains(&(ready - running)), "{}", lab.print("p"));
+    });
+}

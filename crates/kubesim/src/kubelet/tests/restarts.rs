@@ -1,0 +1,205 @@
+//! Containers that end by themselves: restart policies, back-offs, init containers, sidecars, memory.
+
+use rstest::rstest;
+use serde_json::json;
+
+use super::lab::*;
+
+/// A container that lives for 3 s: `Error` is shown during the short waits, since the reason of a failed start appears
+/// with the next sync only (recorded on v1.37.2).
+#[test]
+fn a_crashing_container_shows_error_while_it_waits() {
+    for seed in 0..20 {
+        simulate(async {
+            let mut lab = Lab::new(seed, "1.37");
+            lab.start("p", shell("sleep 3; exit 1")).await;
+            lab.until(120.0).await;
+            let printed = lab.print("p");
+            let cells = lab.cells("p");
+            let expected =
+                ["1/1 Running 0", "0/1 Error 0", "1/1 Running 1", "0/1 Error 1", "0/1 CrashLoopBackOff 1", "1/1 Running 2"];
+            assert_eq!(cells[2..8], expected, "seed {seed}\n{printed}");
+            let changes = lab.changes("p");
+            let (died, again) = (changes[5].at, changes[7].at);
+            assert!((9.0..17.0).contains(&(again - died)), "10 to 15 s and a tick: seed {seed}\n{printed}");
+            assert!(changes[7].at - changes[6].at < 0.8, "the back-off flashes: seed {seed}\n{printed}");
+            assert!((0.0..1.8).contains(&(changes[4].at - changes[3].at)), "the first restart is at once: {printed}");
+            lab.assert_alive();
+        });
+    }
+}
+
+/// Before 1.35 the Pod was synced every 10 to 15 s in a back-off, each time with an event.
+#[test]
+fn older_kubelets_look_every_ten_seconds() {
+    simulate(async {
+        let mut lab = Lab::new(4, "1.34");
+        lab.start("p", shell("exit 1")).await;
+        lab.until(120.0).await;
+        let changes = lab.changes("p");
+        let waits: Vec<_> = changes.iter().filter(|row| row.cells.contains("CrashLoopBackOff")).collect();
+        assert!(waits.len() >= 2, "{}", lab.print("p"));
+        assert!(lab.count("BackOff").await >= 6, "{:?}", lab.events().await);
+    });
+}
+
+/// The waits of a container that exits at once double: 10, 20, 40, 80, 160, 300 s from each death.
+#[test]
+fn back_offs_double() {
+    simulate(async {
+        let mut lab = Lab::new(9, "1.37");
+        lab.start("p", shell("exit 1")).await;
+        lab.until(1_000.0).await;
+        let mut starts: Vec<f64> = Vec::new();
+        let mut count = 0;
+        for row in lab.all("p") {
+            let status = row.pod.status.as_ref().unwrap().container_statuses.as_ref().map(|list| list[0].restart_count);
+            if status > Some(count) {
+                count += 1;
+                starts.push(row.at);
+            }
+        }
+        let gaps: Vec<f64> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        for (gap, (least, most)) in
+            gaps.iter().zip([(9.0, 18.0), (19.0, 33.0), (39.0, 63.0), (79.0, 94.0), (159.0, 184.0), (299.0, 334.0)])
+        {
+            assert!((least..most).contains(gap), "{gaps:?}");
+        }
+        assert!(gaps.len() >= 6, "{gaps:?}");
+    });
+}
+
+#[rstest]
+#[case("Never", 0, "0/1 Completed 0")]
+#[case("Never", 3, "0/1 Error 0")]
+#[case("OnFailure", 0, "0/1 Completed 0")]
+fn a_pod_ends_for_good(#[case] policy: &str, #[case] code: u8, #[case] last: &str) {
+    simulate(async {
+        let mut lab = Lab::new(2, "1.37");
+        let mut spec = shell(&format!("sleep 2; exit {code}"));
+        spec["restartPolicy"] = json!(policy);
+        lab.start("p", spec).await;
+        lab.until(60.0).await;
+        assert_eq!(lab.cells("p").last().unwrap(), last, "{}", lab.print("p"));
+        let pod = lab.pod("p").await;
+        let status = pod.status.as_ref().unwrap();
+        assert_eq!(status.phase.as_deref(), Some(if code == 0 { "Succeeded" } else { "Failed" }));
+        let ended = status.container_statuses.as_ref().unwrap()[0].state.as_ref().unwrap().terminated.clone().unwrap();
+        assert_eq!(ended.exit_code, i32::from(code));
+        let ready = status.conditions.as_ref().unwrap().iter().find(|condition| condition.type_ == "Ready").unwrap();
+        assert_eq!(ready.reason.as_deref(), Some(if code == 0 { "PodCompleted" } else { "PodFailed" }));
+        // A finished Pod goes at once when it is deleted.
+        lab.delete("p", &crate::DeleteOptions::default()).await;
+        lab.until(61.0).await;
+        assert!(lab.all("p").last().unwrap().deleted);
+    });
+}
+
+#[test]
+fn on_failure_restarts_what_failed() {
+    simulate(async {
+        let mut lab = Lab::new(2, "1.37");
+        let mut spec = shell("sleep 2; exit 1");
+        spec["restartPolicy"] = json!("OnFailure");
+        lab.start("p", spec).await;
+        lab.until(30.0).await;
+        assert!(lab.cells("p").contains(&"1/1 Running 1".to_owned()), "{}", lab.print("p"));
+    });
+}
+
+#[test]
+fn init_containers_come_first_and_one_after_the_other() {
+    simulate(async {
+        let mut lab = Lab::new(6, "1.37");
+        let mut spec = shell("sleep 100");
+        let init = |name: &str| json!({"name": name, "image": "busybox:1.36.1", "command": ["sh", "-c", "sleep 3"]});
+        spec["initContainers"] = json!([init("z"), init("a")]);
+        lab.start("p", spec).await;
+        lab.until(30.0).await;
+        let cells = lab.cells("p");
+        let expected = ["0/1 Pending 0", "0/1 Init:0/2 0", "0/1 Init:1/2 0", "0/1 PodInitializing 0", "1/1 Running 0"];
+        assert_eq!(cells, expected, "{}", lab.print("p"));
+        assert!(lab.changes("p")[4].at > 6.5, "{}", lab.print("p"));
+    });
+}
+
+#[test]
+fn a_failing_init_container_backs_off_and_a_sidecar_runs_beside_the_rest() {
+    simulate(async {
+        let mut lab = Lab::new(6, "1.37");
+        let mut spec = shell("sleep 100");
+        spec["initContainers"] = json!([{"name": "i", "image": "busybox:1.36.1", "command": ["false"]}]);
+        lab.start("p", spec).await;
+        lab.until(60.0).await;
+        let cells = lab.cells("p");
+        assert!(
+            cells.contains(&"0/1 Init:Error 0".to_owned()) && cells.contains(&"0/1 Init:CrashLoopBackOff 0".to_owned()),
+            "{}",
+            lab.print("p")
+        );
+        let mut spec = shell("sleep 5");
+        spec["restartPolicy"] = json!("Never");
+        spec["initContainers"] =
+            json!([{"name": "s", "image": "busybox:1.36.1", "command": ["sleep", "1000"], "restartPolicy": "Always"}]);
+        lab.start("q", spec).await;
+        lab.until(4.0).await;
+        let pod = lab.pod("q").await;
+        let sidecar = &pod.status.as_ref().unwrap().init_container_statuses.as_ref().unwrap()[0];
+        assert!(sidecar.state.as_ref().unwrap().running.is_some(), "{}", lab.print("q"));
+        assert_eq!(pod.status.as_ref().unwrap().phase.as_deref(), Some("Running"));
+        lab.until(60.0).await;
+        assert_eq!(lab.pod("q").await.status.as_ref().unwrap().phase.as_deref(), Some("Succeeded"), "{}", lab.print("q"));
+    });
+}
+
+#[test]
+fn a_container_over_its_memory_limit_is_killed() {
+    simulate(async {
+        let mut lab = Lab::new(6, "1.37");
+        lab.start("p", one(json!({"image": "blux2/hello-server:1.7", "resources": {"limits": {"memory": "256Mi"}}}))).await;
+        lab.until(5.0).await;
+        let pod = lab.pod("p").await;
+        let request = http::Request::get("/").body(bytes::Bytes::new()).unwrap();
+        assert_eq!(lab.node().http(&pod, 8080, request).await.unwrap_err(), crate::node_api::DialError::Closed);
+        lab.until(7.0).await;
+        assert!(lab.cells("p").contains(&"0/1 OOMKilled 0".to_owned()), "{}", lab.print("p"));
+        let pod = lab.pod("p").await;
+        let container = &pod.status.as_ref().unwrap().container_statuses.as_ref().unwrap()[0];
+        let ended = container.last_state.as_ref().unwrap().terminated.as_ref().unwrap();
+        assert_eq!((ended.exit_code, ended.reason.as_deref(), container.restart_count), (137, Some("OOMKilled"), 1));
+    });
+}
+
+#[test]
+fn a_command_that_is_not_there_is_a_start_error() {
+    simulate(async {
+        let mut lab = Lab::new(6, "1.37");
+        lab.start("p", one(json!({"image": "busybox:1.36.1", "command": ["nonsense"]}))).await;
+        lab.until(60.0).await;
+        let cells = lab.cells("p");
+        assert!(cells.iter().any(|cells| cells.starts_with("0/1 RunContainerError")), "{}", lab.print("p"));
+        let pod = lab.pod("p").await;
+        let container = &pod.status.as_ref().unwrap().container_statuses.as_ref().unwrap()[0];
+        let ended = container.last_state.as_ref().unwrap().terminated.as_ref().unwrap();
+        assert_eq!((ended.exit_code, ended.reason.as_deref()), (128, Some("StartError")));
+    });
+}
+
+/// One hash of everything a run left behind.
+#[test]
+fn one_seed_is_one_history() {
+    let history = |seed| {
+        simulate(async {
+            let mut lab = Lab::new(seed, "1.37");
+            lab.start("p", liveness()).await;
+            lab.start("q", shell("sleep 2; exit 1")).await;
+            lab.until(300.0).await;
+            let rows: Vec<String> =
+                lab.rows.lock().unwrap().iter().map(|row| format!("{row} {}", serde_json::to_string(&*row.pod).unwrap())).collect();
+            (rows, lab.events().await)
+        })
+    };
+    let first = history(1);
+    assert_eq!(first, history(1));
+    assert_ne!(first, history(2));
+}

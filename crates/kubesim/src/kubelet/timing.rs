@@ -1,0 +1,75 @@
+//! How long things take on a node, and when its tickers tick: drawn from the seed within the ranges that were seen on real
+//! nodes.
+
+use std::time::Duration;
+
+use crate::Random;
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// From a request to the Pod worker's sync: goroutines, locks, the kubelet's main loop.
+pub(super) const DISPATCH: [Duration; 2] = [ms(1), ms(5)];
+/// How often the kubelet looks whether the volumes are mounted (pkg/kubelet/volumemanager: `podAttachAndMountRetryInterval`).
+pub(super) const VOLUMES_POLL: Duration = ms(300);
+/// Mounting a volume that needs no attaching.
+pub(super) const MOUNT: [Duration; 2] = [ms(60), ms(320)];
+/// Unmounting them when the Pod is gone.
+pub(super) const UNMOUNT: [Duration; 2] = [ms(20), ms(300)];
+/// Making a sandbox, with its network.
+pub(super) const SANDBOX: [Duration; 2] = [ms(180), ms(900)];
+/// Stopping a sandbox.
+pub(super) const STOP_SANDBOX: [Duration; 2] = [ms(60), ms(300)];
+/// Making a container whose image is there.
+pub(super) const CREATE: [Duration; 2] = [ms(50), ms(280)];
+/// Starting a container.
+pub(super) const START: [Duration; 2] = [ms(40), ms(200)];
+/// From the exit of a process to the runtime's answer that its container has stopped.
+pub(super) const STOP: [Duration; 2] = [ms(20), ms(80)];
+/// Asking a registry for an image.
+pub(super) const PULL: [Duration; 2] = [ms(800), ms(2_800)];
+/// A relist of one Pod, asked for by its worker.
+pub(super) const RELIST_POD: [Duration; 2] = [ms(6), ms(40)];
+
+/// A duration out of a range, more often near its start, as latencies are.
+pub(super) fn skewed(random: &mut Random, [least, most]: [Duration; 2]) -> Duration {
+    let unit = random.unit();
+    least + most.saturating_sub(least).mul_f64(unit * unit)
+}
+
+/// A ticker whose ticks are computed, not waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticker {
+    phase: Duration,
+    period: Duration,
+}
+
+impl Ticker {
+    /// A ticker that ticks at `phase` and every `period` after.
+    pub(super) fn new(phase: Duration, period: Duration) -> Self {
+        Self { phase, period }
+    }
+
+    /// The first tick after an instant.
+    pub(super) fn after(&self, instant: Duration) -> Duration {
+        if instant < self.phase {
+            return self.phase;
+        }
+        let passed = instant.saturating_sub(self.phase).as_nanos() / self.period.as_nanos().max(1) + 1;
+        self.phase + self.period * u32::try_from(passed).unwrap_or(u32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_is_always_later() {
+        let ticker = Ticker::new(ms(300), ms(1_000));
+        assert_eq!(ticker.after(ms(0)), ms(300));
+        assert_eq!(ticker.after(ms(300)), ms(1_300));
+        assert_eq!(ticker.after(ms(5_299)), ms(5_300));
+    }
+}

@@ -1,0 +1,62 @@
+//! A Kubernetes that is simulated inside this process.
+
+use kubesim::Version;
+use workload::Workloads;
+
+use super::{Cluster, Needs, Provider, ProvisionError, phase};
+use crate::clock::Clock;
+use crate::progress::Progress;
+use crate::report::ClusterFacts;
+
+/// Which cluster is simulated.
+#[derive(Debug)]
+pub struct SimOptions {
+    /// The id of this run.
+    pub run_id: String,
+    /// One seed is one history; other seeds are others that a reader may see.
+    pub seed: u64,
+    /// The version of Kubernetes.
+    pub version: Version,
+    /// The images that exist, and what they do.
+    pub workloads: Workloads,
+}
+
+/// Simulates a cluster on the current runtime: in no time at all where its clock is paused.
+#[derive(Debug)]
+pub struct SimProvider {
+    options: SimOptions,
+    cluster: Option<kubesim::Cluster>,
+}
+
+impl SimProvider {
+    /// A provider that has not made anything yet.
+    pub fn new(options: SimOptions) -> Self {
+        Self { options, cluster: None }
+    }
+}
+
+impl Provider for SimProvider {
+    async fn provision(&mut self, needs: &Needs, progress: &dyn Fn(Progress)) -> Result<Cluster, ProvisionError> {
+        let SimOptions { run_id, seed, version, workloads } = &self.options;
+        let nodes = usize::try_from(needs.nodes).unwrap_or(usize::MAX);
+        let builder = kubesim::Cluster::builder().nodes(nodes).version(*version).seed(*seed).workloads(workloads.clone());
+        let simulated = self.cluster.insert(builder.build());
+        let ready = async { simulated.ready().await.map_err(|error| ProvisionError { problem: error.to_string(), hint: None }) };
+        phase(progress, format!("Simulating Kubernetes {version} with seed {seed}"), ready).await?;
+        let stand_ins = needs.images.iter().filter(|image| workloads.get(image).is_some()).cloned().collect();
+        let facts = ClusterFacts {
+            provider: "sim".to_owned(),
+            name: format!("seed {seed}"),
+            kubernetes: version.to_string(),
+            node_image: None,
+            stand_ins,
+        };
+        let clock = Clock::with_epoch(simulated.clock().now());
+        Ok(Cluster { client: simulated.client(), clock, facts, kubeconfig: None, run_id: run_id.clone() })
+    }
+
+    async fn tear_down(&mut self, _keep: bool, _progress: &dyn Fn(Progress)) -> Result<(), ProvisionError> {
+        self.cluster = None;
+        Ok(())
+    }
+}
