@@ -18,8 +18,7 @@ pub(super) struct Each {
     count: usize,
     /// By uid.
     objects: BTreeMap<String, One>,
-    /// The last gap.
-    gap: Option<Gap>,
+    gaps: Vec<Gap>,
 }
 
 /// One object of the selection.
@@ -32,7 +31,7 @@ struct One {
 impl Each {
     pub(super) fn new(selection: Selection, rows: Vec<TimedRow>, between: Between) -> Self {
         let count = selection.count.as_ref().map_or(1, |count| *count.start()) as usize;
-        Self { selection, rows, between, count, objects: BTreeMap::new(), gap: None }
+        Self { selection, rows, between, count, objects: BTreeMap::new(), gaps: Vec::new() }
     }
 
     /// When it is given up that more objects come.
@@ -45,6 +44,14 @@ impl Each {
         self.objects.len() < self.count
     }
 
+    /// A gap in which an object that nobody saw may have come, failed and gone.
+    fn gap_with_failures(&self) -> Option<Gap> {
+        let may_fail = |gap: &&Gap| {
+            self.rows.len() > 1 || self.rows.iter().any(|row| row.when.earliest > gap.from || !row.when.hold.is_zero())
+        };
+        self.gaps.iter().find(may_fail).copied()
+    }
+
     fn decided(&self) -> impl Iterator<Item = (&One, &Verdict)> {
         self.objects.values().filter_map(|one| Some((one, one.verdict.as_ref()?)))
     }
@@ -54,7 +61,7 @@ impl Each {
         let wrong = self.decided().filter(|(_, verdict)| verdict.outcome != Outcome::Pass);
         if let Some((one, verdict)) = wrong.min_by_key(|(one, verdict)| (verdict.decided, &one.name)) {
             let message = format!("{}: {}", one.name, verdict.message);
-            return Some(match self.gap.filter(|_| verdict.outcome == Outcome::Fail) {
+            return Some(match self.gaps.last().filter(|_| verdict.outcome == Outcome::Fail) {
                 None => Verdict { message, ..verdict.clone() },
                 Some(gap) => {
                     let others = format!("others may have done it between {} and {}", at(gap.from), at(gap.to));
@@ -71,6 +78,10 @@ impl Each {
         }
         let messages: Vec<_> = self.decided().map(|(one, verdict)| format!("{} {}", one.name, verdict.message)).collect();
         let evidence = self.decided().flat_map(|(_, verdict)| verdict.evidence.clone()).collect();
+        if let Some(gap) = self.gap_with_failures() {
+            let others = format!("another may have failed between {} and {}", at(gap.from), at(gap.to));
+            return Some(inconclusive(now, format!("{}; {others}, when nothing was observed", messages.join("; ")), evidence));
+        }
         let margin = self.decided().filter_map(|(_, verdict)| verdict.margin).reduce(f64::min);
         Some(Verdict { margin, ..pass(now, messages.join("; "), evidence) })
     }
@@ -78,7 +89,7 @@ impl Each {
     fn too_few(&self, now: Duration) -> Verdict {
         let expected = format!("{} {}s with {}", self.count, self.selection.kind.to_lowercase(), self.selection.selector);
         let seen = format!("there were {}", self.objects.len());
-        if let Some(gap) = self.gap {
+        if let Some(gap) = self.gaps.last() {
             let silence = format!("nothing was observed between {} and {}", at(gap.from), at(gap.to));
             return inconclusive(now, format!("{expected} were expected, {seen}, but {silence}"), Vec::new());
         }
@@ -93,7 +104,7 @@ impl ClaimJudge for Each {
         let is_picked = picks(&self.selection, object);
         if is_picked && !self.objects.contains_key(&object.uid) {
             let mut sequence = Sequence::new(self.rows.clone(), self.between);
-            if let Some(gap) = self.gap.filter(|gap| gap.to == moment.seen && !moment.is_sure()) {
+            if let Some(gap) = self.gaps.last().copied().filter(|gap| gap.to == moment.seen && !moment.is_sure()) {
                 // It was found after the gap, so it may have been there, and different, in it.
                 sequence.gap(gap);
             }
@@ -124,7 +135,7 @@ impl ClaimJudge for Each {
     }
 
     fn gap(&mut self, gap: Gap) -> Option<Verdict> {
-        self.gap = Some(gap);
+        self.gaps.push(gap);
         for one in self.objects.values_mut().filter(|one| one.verdict.is_none()) {
             one.verdict = one.sequence.gap(gap);
         }

@@ -153,8 +153,11 @@ proptest! {
         let in_hold = from < plan.free_from(row);
         let listed = row > 0 && plan.between == Between::Listed;
         let hides_a_first_time = plan.rows[row].earliest > from;
+        // Another object may have come, failed and gone.
+        let hides_another = matches!(plan.who, Who::Each(_))
+            && (plan.rows.len() > 1 || plan.rows.iter().any(|row| row.hold > 0 || row.earliest > from));
         let more = interruption(plan.stream(), from, to, true);
-        let expected = if in_hold || listed || hides_a_first_time { INCONCLUSIVE } else { PASS };
+        let expected = if in_hold || listed || hides_a_first_time || hides_another { INCONCLUSIVE } else { PASS };
         prop_assert_eq!(outcome(&plan, &plan.states(), &more), expected);
     }
 
@@ -315,7 +318,6 @@ proptest! {
     }
 
     #[test]
-    #[ignore = "not so yet where `each` has more objects than it counts: one that was missed in the gap may have failed"]
     fn a_gap_never_turns_a_verdict_round(step in plans::any_step(), entries in plans::order(), hidden in any::<prop::sample::Index>()) {
         // What a perfect watch would have told, and what is told if one stretch of the Pods' watch is lost and listed again.
         let sure: Vec<_> = entries.into_iter().filter(|e| !format!("{:?}", e.what).starts_with(['I', 'R'])).collect();
