@@ -196,7 +196,9 @@ impl Bench {
             let verdict = ran.lines.iter().find(|(_, line)| line.contains("pass ") && line.contains("READY 1/1"));
             let verdict = verdict.expect("the program says that it passed").0;
             let seen = seen.lock().unwrap();
-            let transition = seen.iter().find(|(_, line): &&(Instant, String)| line.contains("1/1")).expect("kubectl saw it").0;
+            let namespace = ran.report.scenarios[0].namespace.as_deref().unwrap();
+            let is_ready = |(_, line): &&(Instant, String)| line.starts_with(namespace) && line.contains("1/1");
+            let transition = seen.iter().find(is_ready).expect("kubectl saw it").0;
             late.push(milliseconds(verdict, transition));
             teardown.push((ran.lines.last().expect("it said something").0 - verdict).as_secs_f64());
         }

@@ -89,7 +89,7 @@ fn options(state: StateDir) -> KindOptions {
         cluster_name: Some(format!("labproof-test-{run_id}")),
         run_id,
         node_image: common::node_image(),
-        config: None,
+        config: Some(PathBuf::from("tests/kind/without-dns.yaml")),
         reuse: false,
         stand_ins: None,
     }
