@@ -160,7 +160,7 @@ pub(crate) struct KindArgs {
     /// Whether to keep the cluster, and the namespaces in it
     #[arg(long, value_enum, default_value_t = KeepArg::Never)]
     pub(crate) keep: KeepArg,
-    /// Use a cluster that was kept, if there is one that fits
+    /// Use a cluster that was kept, if there is one that fits; at the end --keep decides about it anew
     #[arg(long)]
     pub(crate) reuse: bool,
     /// Which images stand-ins play: those that labproof knows, or none, so that the real ones are pulled
