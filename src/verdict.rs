@@ -64,6 +64,25 @@ pub struct Verdict {
     /// How close a passed window was to failing: seconds to its nearer edge.
     #[serde(default)]
     pub margin: Option<f64>,
+    /// The rows, or occurrences, that came if it passed, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transitions: Vec<Transition>,
+}
+
+/// A row, or an occurrence, that came.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Transition {
+    /// What came, with its window: `READY 1/1, by 15s`.
+    pub what: String,
+    /// When, in seconds since the step's action; of several objects, when the last one had come so far.
+    pub at: f64,
+    /// Seconds from there to the nearer edge of its window; of several objects, the least.
+    pub margin: f64,
+}
+
+/// The least margin of all.
+pub(crate) fn least_margin(transitions: &[Transition]) -> Option<f64> {
+    transitions.iter().map(|transition| transition.margin).reduce(f64::min)
 }
 
 impl Outcome {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::judge::view::View;
 use crate::scenario::{Row, TimedRow};
-use crate::verdict::{Deviation, Outcome, Verdict};
+use crate::verdict::{Deviation, Outcome, Transition, Verdict, least_margin};
 
 /// A moment at which a subject may have changed. Times are counted from the step's action.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +93,13 @@ pub(super) fn pass(decided: Duration, message: String, evidence: Vec<usize>) -> 
         cause: None,
         evidence,
         margin: None,
+        transitions: Vec::new(),
     }
+}
+
+/// A pass by these rows or occurrences.
+pub(super) fn pass_by(transitions: Vec<Transition>, decided: Duration, message: String, evidence: Vec<usize>) -> Verdict {
+    Verdict { margin: least_margin(&transitions), transitions, ..pass(decided, message, evidence) }
 }
 
 pub(super) fn inconclusive(decided: Duration, message: String, evidence: Vec<usize>) -> Verdict {

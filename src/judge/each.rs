@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::claim::{ClaimJudge, Gap, Moment, at, fail, inconclusive, late_look, pass};
+use super::claim::{ClaimJudge, Gap, Moment, at, fail, inconclusive, late_look, pass_by};
 use super::sequence::Sequence;
 use super::view::View;
 use super::world::picks;
 use crate::scenario::{Between, Row, Selection, TimedRow};
-use crate::verdict::{Deviation, Outcome, Verdict};
+use crate::verdict::{Deviation, Outcome, Transition, Verdict};
 
 /// A sequence for each object of a selection.
 pub(super) struct Each {
@@ -82,8 +82,21 @@ impl Each {
             let others = format!("another may have failed between {} and {}", at(gap.from), at(gap.to));
             return Some(inconclusive(now, format!("{}; {others}, when nothing was observed", messages.join("; ")), evidence));
         }
-        let margin = self.decided().filter_map(|(_, verdict)| verdict.margin).reduce(f64::min);
-        Some(Verdict { margin, ..pass(now, messages.join("; "), evidence) })
+        Some(pass_by(self.transitions(), now, messages.join("; "), evidence))
+    }
+
+    /// Each row when the last object had come to it.
+    fn transitions(&self) -> Vec<Transition> {
+        let mut rows: Vec<Transition> = Vec::new();
+        for (_, verdict) in self.decided() {
+            for (i, of_one) in verdict.transitions.iter().enumerate() {
+                match rows.get_mut(i) {
+                    Some(row) => (row.at, row.margin) = (row.at.max(of_one.at), row.margin.min(of_one.margin)),
+                    None => rows.push(of_one.clone()),
+                }
+            }
+        }
+        rows
     }
 
     fn too_few(&self, now: Duration) -> Verdict {

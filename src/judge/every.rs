@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::claim::{ClaimJudge, Gap, Moment, at, fail, inconclusive, late_look, pass};
+use super::claim::{ClaimJudge, Gap, Moment, at, fail, inconclusive, late_look, pass_by};
 use super::view::View;
 use crate::scenario::Row;
 use crate::scenario::describe::duration;
-use crate::verdict::{Deviation, Verdict};
+use crate::verdict::{Deviation, Transition, Verdict};
 
 /// How often, and how regularly.
 #[derive(Clone, Copy, Debug)]
@@ -22,12 +22,12 @@ pub(super) struct Every {
     row: Row,
     rhythm: Rhythm,
     seen: Vec<Moment>,
-    margin: Option<f64>,
+    transitions: Vec<Transition>,
 }
 
 impl Every {
     pub(super) fn new(row: Row, rhythm: Rhythm) -> Self {
-        Self { row, rhythm, seen: Vec::new(), margin: None }
+        Self { row, rhythm, seen: Vec::new(), transitions: Vec::new() }
     }
 
     /// When the next occurrence is due if the last one was at `last`: from, to.
@@ -83,6 +83,14 @@ impl Every {
         }
         None
     }
+
+    fn note_transition(&mut self, moment: Moment) {
+        let (from, to) = self.next_window();
+        let late = to.saturating_sub(moment.seen).as_secs_f64();
+        let margin = if self.seen.is_empty() { late } else { late.min(moment.seen.saturating_sub(from).as_secs_f64()) };
+        let what = format!("occurrence {}", self.seen.len() + 1);
+        self.transitions.push(Transition { what, at: moment.seen.as_secs_f64(), margin });
+    }
 }
 
 fn between(from: Duration, to: Duration) -> String {
@@ -97,17 +105,13 @@ impl ClaimJudge for Every {
         if let Some(verdict) = self.check(moment) {
             return Some(verdict);
         }
-        if !self.seen.is_empty() {
-            let (from, to) = self.next_window();
-            let nearer = (moment.seen.saturating_sub(from)).min(to.saturating_sub(moment.seen)).as_secs_f64();
-            self.margin = Some(self.margin.map_or(nearer, |margin| margin.min(nearer)));
-        }
+        self.note_transition(moment);
         self.seen.push(moment);
         if self.seen.len() < self.rhythm.times as usize {
             return None;
         }
         let times: Vec<_> = self.seen.iter().map(|moment| at(moment.seen)).collect();
-        Some(Verdict { margin: self.margin, ..pass(moment.seen, format!("seen at {}", times.join(", ")), self.evidence(None)) })
+        Some(pass_by(self.transitions.clone(), moment.seen, format!("seen at {}", times.join(", ")), self.evidence(None)))
     }
 
     fn advance(&mut self, now: Duration) -> Option<Verdict> {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::claim::{ClaimJudge, Gap, Moment, at, fail, inconclusive, late_look, pass, seen_at, wanted};
+use super::claim::{ClaimJudge, Gap, Moment, at, fail, inconclusive, late_look, pass_by, seen_at, wanted};
 use super::view::View;
 use crate::scenario::{Between, Row, TimedRow};
-use crate::verdict::{Deviation, Verdict};
+use crate::verdict::{Deviation, Transition, Verdict};
 
 /// Waits for one row after the other.
 pub(super) struct Sequence {
@@ -21,7 +21,8 @@ pub(super) struct Sequence {
     before_its_turn: Vec<Option<Moment>>,
     gaps: Vec<Gap>,
     nearest: Option<Nearest>,
-    margin: Option<f64>,
+    /// The rows that were reached.
+    transitions: Vec<Transition>,
 }
 
 /// What came nearest to the next row.
@@ -43,7 +44,7 @@ impl Sequence {
             before_its_turn,
             gaps: Vec::new(),
             nearest: None,
-            margin: None,
+            transitions: Vec::new(),
         }
     }
 
@@ -114,7 +115,7 @@ impl Sequence {
             if let Some(verdict) = self.check_window(moment, view) {
                 return Some(verdict);
             }
-            self.note_margin(moment);
+            self.note_transition(moment);
             self.nearest = None;
             self.reached.push(moment);
             self.is_holding = holds;
@@ -164,12 +165,13 @@ impl Sequence {
         self.gap_before(time.saturating_add(Duration::from_nanos(1)))
     }
 
-    fn note_margin(&mut self, moment: Moment) {
-        let Some(when) = self.next().map(|next| next.when) else { return };
-        let late = (when.latest.saturating_sub(moment.seen)).as_secs_f64();
-        let early = (!when.earliest.is_zero()).then(|| moment.seen.saturating_sub(when.earliest).as_secs_f64());
-        let nearer = early.map_or(late, |early| early.min(late));
-        self.margin = Some(self.margin.map_or(nearer, |margin| margin.min(nearer)));
+    fn note_transition(&mut self, moment: Moment) {
+        let Some(next) = self.next() else { return };
+        let late = next.when.latest.saturating_sub(moment.seen).as_secs_f64();
+        let early = (!next.when.earliest.is_zero()).then(|| moment.seen.saturating_sub(next.when.earliest).as_secs_f64());
+        let margin = early.map_or(late, |early| early.min(late));
+        let transition = Transition { what: wanted(next), at: moment.seen.as_secs_f64(), margin };
+        self.transitions.push(transition);
     }
 
     /// The next row is not seen; may what is seen come before it?
@@ -213,7 +215,7 @@ impl Sequence {
         let hold = self.current().filter(|(row, _)| !row.when.hold.is_zero());
         let until =
             hold.map_or(String::new(), |(row, since)| format!(", stayed until {}", at(since.seen.saturating_add(row.when.hold))));
-        Verdict { margin: self.margin, ..pass(decided, format!("seen at {}{until}", times.join(", ")), self.evidence(None)) }
+        pass_by(self.transitions.clone(), decided, format!("seen at {}{until}", times.join(", ")), self.evidence(None))
     }
 
     fn missing(&self, decided: Duration) -> Option<Verdict> {

@@ -117,6 +117,7 @@ fn decided(scenario: usize, deviation: Option<Deviation>) -> Progress {
         cause: None,
         evidence: vec![],
         margin: None,
+        transitions: Vec::new(),
     };
     let text = "pod httpserver: RESTARTS 1, at 20s..30s".to_owned();
     Progress::Decided { scenario, step: 0, expectation: 0, text, verdict: Box::new(verdict) }

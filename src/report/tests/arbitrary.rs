@@ -124,6 +124,7 @@ fn verdict() -> impl Strategy<Value = Verdict> {
             cause: said,
             evidence: vec![1, 2],
             margin,
+            transitions: Vec::new(),
         },
     )
 }

@@ -176,6 +176,7 @@ fn passed(text: &str, decided: u64) -> ExpectationReport {
         cause: None,
         evidence: vec![17],
         margin: Some(1.5),
+        transitions: Vec::new(),
     };
     ExpectationReport { verdict: Some(verdict), ..undecided(text) }
 }
@@ -199,6 +200,7 @@ fn deviating(deviation: Deviation) -> ExpectationReport {
         cause: (deviation == Deviation::Missing).then(|| "the image `nginx:0` cannot be pulled (ErrImagePull): not found".into()),
         evidence: vec![41],
         margin: None,
+        transitions: Vec::new(),
     };
     ExpectationReport {
         verdict: Some(verdict),
