@@ -151,7 +151,7 @@ async fn run_job(plan: Plan, cluster: Cluster, state: std::path::PathBuf, reply:
     let options = RunOptions {
         jobs: 1,
         keep: Keep::Never,
-        timelines: state.join("timelines"),
+        timelines: Some(state.join("timelines")),
         time_limit: None,
         tear_down_limit: TEAR_DOWN_LIMIT,
     };

@@ -96,12 +96,12 @@ pub(crate) struct SelectArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum On {
+    /// A simulated Kubernetes inside this process, in virtual time
+    Sim,
     /// A kind cluster of its own
     Kind,
     /// An existing cluster, named by --context
     Context,
-    /// A simulated Kubernetes inside this process
-    Sim,
 }
 
 #[derive(Args, Debug)]
@@ -124,7 +124,7 @@ pub(crate) struct RunArgs {
 #[command(next_help_heading = "Cluster options")]
 pub(crate) struct ClusterArgs {
     /// Where the scenarios run
-    #[arg(long, value_enum, default_value_t = On::Kind)]
+    #[arg(long, value_enum, default_value_t = On::Sim)]
     pub(crate) on: On,
     /// The kubeconfig context to run on, with `--on context`; each scenario gets a namespace of its own there
     #[arg(long, value_name = "NAME", required_if_eq("on", "context"))]
@@ -137,9 +137,12 @@ pub(crate) struct ClusterArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Simulation options")]
 pub(crate) struct SimArgs {
-    /// The seed: one seed is one history, other seeds are others that a reader may see
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
+    /// The seed: one seed is one history, other seeds are others that a reader may see; 0 if not given
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Run so many histories, from --seed on, and say how far apart the times of each row are and how near they come to its window
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) seeds: Option<u64>,
     /// The version of Kubernetes, such as v1.34
     #[arg(long, value_name = "VERSION")]
     pub(crate) kubernetes: Option<String>,

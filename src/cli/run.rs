@@ -2,30 +2,31 @@
 
 use std::cell::RefCell;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use labproof::cluster::context::{ContextOptions, ContextProvider};
 use labproof::cluster::kind::{KindOptions, KindProvider};
-use labproof::cluster::sim::{SimOptions, SimProvider};
+use labproof::cluster::sim::{SimOptions, SimProvider, in_virtual_time};
 use labproof::cluster::state::StateDir;
 use labproof::cluster::{Programs, new_run_id};
 use labproof::exit_code::exit_code;
 use labproof::images::StandIns;
-use labproof::live::LiveProgress;
+use labproof::live::{HistoriesProgress, LiveProgress};
 use labproof::plan::Plan;
 use labproof::progress::Progress;
-use labproof::report::{Destination, DestinationError, Report, check_all, console, github, write_all, write_files};
-use labproof::run::{Keep, RunOptions, run as run_plan};
+use labproof::report::{Destination, DestinationError, Report, check_all, console, github, histories, write_all, write_files};
+use labproof::run::{Keep, RunOptions, run as run_plan, run_histories};
 use tokio_util::sync::CancellationToken;
 use workload::Workloads;
 
-use super::args::{DestinationArgs, Images, KeepArg, On, RunArgs};
+use super::args::{DestinationArgs, Images, KeepArg, On, RunArgs, SimArgs};
 use super::failure::Failure;
 use super::select;
 use super::signals;
 use super::terminal::Terminal;
 
 pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<u8, Failure> {
+    refuse_options_of_others(args)?;
     let workloads = select::workloads(args.select.workloads.as_deref())?;
     let plan = select::load(&args.select, &workloads, terminal)?;
     let destinations = destinations(&args.report)?;
@@ -37,7 +38,7 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<u8, Failure> {
             KeepArg::OnFailure => Keep::OnFailure,
             KeepArg::Always => Keep::Always,
         },
-        timelines: args.runner.record.clone().unwrap_or_else(|| state.path().join("timelines")),
+        timelines: timelines(args, &state),
         time_limit: args.runner.time_limit,
         tear_down_limit: args.runner.teardown_limit,
     };
@@ -59,9 +60,16 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<u8, Failure> {
             block_on(async |interrupt| Ok(run_plan(&plan, &mut provider, &options, &progress, &interrupt).await))
         }
         On::Sim => {
-            terminal.note("simulated: a run with `--on kind` proves it on a real cluster\n");
-            let mut provider = sim(args, workloads)?;
-            in_virtual_time(run_plan(&plan, &mut provider, &options, &progress, &CancellationToken::new()))
+            let cluster = sim(&args.sim, workloads)?;
+            terminal
+                .note(&format!("simulated Kubernetes {}: `labproof run --on kind` proves it on a real cluster\n", cluster.version));
+            if let Some(count) = args.sim.seeds {
+                many_histories(&plan, count, &options, &cluster)
+            } else {
+                let mut provider = SimProvider::new(cluster);
+                in_virtual_time(run_plan(&plan, &mut provider, &options, &progress, &CancellationToken::new()))
+                    .map_err(Failure::environment)
+            }
         }
     }?;
     drop(live);
@@ -95,9 +103,44 @@ fn context(args: &RunArgs, state: StateDir) -> ContextProvider {
     ContextProvider::new(ContextOptions { context, kubeconfig: args.cluster.kubeconfig.clone(), state, run_id: new_run_id() })
 }
 
-fn sim(args: &RunArgs, workloads: Workloads) -> Result<SimProvider, Failure> {
-    let version = args.sim.kubernetes.as_deref().map(str::parse).transpose().map_err(Failure::usage)?.unwrap_or_default();
-    Ok(SimProvider::new(SimOptions { run_id: new_run_id(), seed: args.sim.seed, version, workloads }))
+fn sim(args: &SimArgs, workloads: Workloads) -> Result<SimOptions, Failure> {
+    let version = args.kubernetes.as_deref().map(str::parse).transpose().map_err(Failure::usage)?.unwrap_or_default();
+    Ok(SimOptions { seed: args.seed.unwrap_or_default(), version, workloads })
+}
+
+fn many_histories(plan: &Plan, count: u64, options: &RunOptions, cluster: &SimOptions) -> Result<Report, Failure> {
+    let first = cluster.seed;
+    let seeds = first..first.checked_add(count).ok_or_else(|| Failure::usage("there are no seeds above 18446744073709551614"))?;
+    let progress = HistoriesProgress::stderr(count);
+    let reports = run_histories(plan, seeds, options, cluster, &|_| progress.ended()).map_err(Failure::environment)?;
+    histories::merge(first, &reports).ok_or_else(|| Failure::environment("no history was simulated"))
+}
+
+/// A single run is always recorded; of many histories only what is asked for.
+fn timelines(args: &RunArgs, state: &StateDir) -> Option<PathBuf> {
+    let own = || args.sim.seeds.is_none().then(|| state.path().join("timelines"));
+    args.runner.record.clone().or_else(own)
+}
+
+/// An option that has no meaning where the scenarios run is an error, not ignored.
+fn refuse_options_of_others(args: &RunArgs) -> Result<(), Failure> {
+    let (on, kind, sim) = (args.cluster.on, &args.kind, &args.sim);
+    let refused = [
+        ("--kind-config", "`--on kind`", on != On::Kind && kind.kind_config.is_some()),
+        ("--cluster-name", "`--on kind`", on != On::Kind && kind.cluster_name.is_some()),
+        ("--reuse", "`--on kind`", on != On::Kind && kind.reuse),
+        ("--images real", "`--on kind`", on != On::Kind && kind.images == Images::Real),
+        ("--standin", "`--on kind`", on != On::Kind && kind.standin.is_some()),
+        ("--keep", "a real cluster: `--on kind` or `--on context`", on == On::Sim && kind.keep != KeepArg::Never),
+        ("--seed", "`--on sim`", on != On::Sim && sim.seed.is_some()),
+        ("--seeds", "`--on sim`", on != On::Sim && sim.seeds.is_some()),
+        ("--kubernetes", "`--on sim`; `--node-image` chooses it on kind", on != On::Sim && sim.kubernetes.is_some()),
+        ("--context", "`--on context`", on != On::Context && args.cluster.context.is_some()),
+    ];
+    match refused.iter().find(|(.., is_refused)| *is_refused) {
+        Some((option, place, _)) => Err(Failure::usage(format!("{option} is for {place}"))),
+        None => Ok(()),
+    }
 }
 
 /// Where labproof remembers what it makes.
@@ -113,12 +156,6 @@ pub(crate) fn block_on<T>(work: impl AsyncFnOnce(CancellationToken) -> Result<T,
         signals::listen(interrupt.clone()).map_err(Failure::environment)?;
         work(interrupt).await
     })
-}
-
-/// Runs to the end on a runtime whose clock jumps from timer to timer. It has no I/O: a stray socket panics instead of making time lie.
-fn in_virtual_time<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    Ok(runtime.map_err(Failure::environment)?.block_on(work))
 }
 
 /// The reports that are asked for, which can be written as far as can be told beforehand.

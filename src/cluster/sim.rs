@@ -1,5 +1,7 @@
 //! A Kubernetes that is simulated inside this process.
 
+use std::io;
+
 use kubesim::Version;
 use workload::Workloads;
 
@@ -9,10 +11,8 @@ use crate::progress::Progress;
 use crate::report::ClusterFacts;
 
 /// Which cluster is simulated.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SimOptions {
-    /// The id of this run.
-    pub run_id: String,
     /// One seed is one history; other seeds are others that a reader may see.
     pub seed: u64,
     /// The version of Kubernetes.
@@ -35,9 +35,18 @@ impl SimProvider {
     }
 }
 
+/// Runs to the end on a runtime whose clock jumps from timer to timer. It has no I/O: a stray socket panics instead of making time lie.
+///
+/// # Errors
+/// If the runtime cannot be made.
+pub fn in_virtual_time<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    Ok(runtime.block_on(work))
+}
+
 impl Provider for SimProvider {
     async fn provision(&mut self, needs: &Needs, progress: &dyn Fn(Progress)) -> Result<Cluster, ProvisionError> {
-        let SimOptions { run_id, seed, version, workloads } = &self.options;
+        let SimOptions { seed, version, workloads } = &self.options;
         let nodes = usize::try_from(needs.nodes).unwrap_or(usize::MAX);
         let builder = kubesim::Cluster::builder().nodes(nodes).version(*version).seed(*seed).workloads(workloads.clone());
         let simulated = self.cluster.insert(builder.build());
@@ -52,7 +61,7 @@ impl Provider for SimProvider {
             stand_ins,
         };
         let clock = Clock::with_epoch(simulated.clock().now());
-        Ok(Cluster { client: simulated.client(), clock, facts, kubeconfig: None, run_id: run_id.clone() })
+        Ok(Cluster { client: simulated.client(), clock, facts, kubeconfig: None, run_id: format!("seed-{seed}") })
     }
 
     async fn tear_down(&mut self, _keep: bool, _progress: &dyn Fn(Progress)) -> Result<(), ProvisionError> {

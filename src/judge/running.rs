@@ -155,7 +155,8 @@ pub fn not_run(step: &Step) -> StepReport {
 
 /// The expectations of a step without verdicts; what the action must answer comes first.
 fn expectations(step: &Step) -> Vec<ExpectationReport> {
-    let undecided = |expectation, location| ExpectationReport { expectation, location, verdict: None, context: None };
+    let undecided =
+        |expectation, location| ExpectationReport { expectation, location, verdict: None, context: None, histories: None };
     let of_action = answers(&step.action).then(|| undecided(format!("{}: the answer", step.action), step.location));
     of_action.into_iter().chain(step.expect.iter().map(|e| undecided(e.to_string(), e.location))).collect()
 }

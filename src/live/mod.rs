@@ -4,6 +4,7 @@
 //! program. The run's end is [`console::ending`](crate::report::console::ending).
 
 mod board;
+mod histories;
 mod names;
 mod rows;
 mod screen;
@@ -15,6 +16,7 @@ use std::io::Write;
 
 use indicatif::ProgressDrawTarget;
 
+pub use self::histories::HistoriesProgress;
 use self::names::Names;
 use self::screen::Screen;
 use self::transcript::Transcript;

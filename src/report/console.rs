@@ -5,9 +5,9 @@ use std::fmt::Write;
 
 use super::case::{self, Case, Counts, Status};
 use super::detail::Detail;
-use super::model::{Report, ScenarioReport, StepState};
+use super::model::{ExpectationReport, Report, ScenarioReport, StepState};
 use super::palette::Palette;
-use super::text::{count, lines, printable, seconds, since_action};
+use super::text::{align, count, lines, printable, seconds, since_action};
 use crate::exit_code::exit_code;
 use crate::verdict::{Outcome, Verdict};
 
@@ -54,7 +54,55 @@ pub fn ending(report: &Report, palette: Palette) -> String {
             let _ = writeln!(out, "the timeline of {} is in {}", printable(&scenario.name), printable(&timeline.to_string_lossy()));
         }
     }
-    out + &cluster(report) + &summary(report, palette)
+    out + &spread(report, palette) + &cluster(report) + &summary(report, palette)
+}
+
+/// When each row came over many histories, and how near to the edges of its window; empty for a single run.
+fn spread(report: &Report, palette: Palette) -> String {
+    let Some(histories) = &report.histories else { return String::new() };
+    let mut out = String::new();
+    for scenario in &report.scenarios {
+        for (i, step) in scenario.steps.iter().enumerate() {
+            let heading = format!("{} › step {}: {}", printable(&scenario.name), i + 1, printable(&step.name));
+            let _ = writeln!(out, "{}", palette.strong(&heading));
+            for expectation in &step.expectations {
+                out.push_str(&spread_of(expectation, palette));
+            }
+        }
+    }
+    let passed = histories.count - histories.not_passed.len();
+    let last = histories.first_seed.saturating_add(histories.count as u64 - 1);
+    let which = format!("seeds {} to {last}", histories.first_seed);
+    let _ = writeln!(out, "\n{passed} of {} histories passed ({which}){}", histories.count, failed_seeds(&histories.not_passed));
+    out
+}
+
+fn spread_of(expectation: &ExpectationReport, palette: Palette) -> String {
+    let Some(histories) = &expectation.histories else { return String::new() };
+    let passed = histories.judged - histories.not_passed.len();
+    let status = palette.status(expectation.outcome().into(), &format!("{passed}/{}", histories.judged));
+    let mut out = format!("  {status}  {}{}\n", printable(&expectation.expectation), failed_seeds(&histories.not_passed));
+    let header = ["", "EARLIEST", "MEDIAN", "LATEST", "TO SPARE", "ROW"].map(str::to_owned).to_vec();
+    let rows = histories.spread.iter().map(|spread| {
+        let [earliest, median, latest] = [spread.earliest, spread.median, spread.latest].map(since_action);
+        vec![String::new(), earliest, median, latest, format!("{:.1}s", spread.margin), printable(&spread.what)]
+    });
+    let table: Vec<_> = std::iter::once(header).chain(rows).collect();
+    for line in align(&table).into_iter().filter(|_| table.len() > 1) {
+        let _ = writeln!(out, "    {line}");
+    }
+    out
+}
+
+/// The first of the seeds that did not pass.
+fn failed_seeds(seeds: &[u64]) -> String {
+    const MOST: usize = 10;
+    if seeds.is_empty() {
+        return String::new();
+    }
+    let named: Vec<_> = seeds.iter().take(MOST).map(u64::to_string).collect();
+    let more = if seeds.len() > MOST { ", …" } else { "" };
+    format!("; not: seed {}{more}", named.join(", "))
 }
 
 /// A decided expectation: `pass  t+25.3s  pod httpserver: READY 1/1, by 15s`.

@@ -45,13 +45,20 @@ impl Detail {
         Self {
             heading: format!("{}{at}", case.words()),
             message: case.message.iter().flat_map(|message| lines(message)).collect(),
-            facts: facts.into_iter().filter_map(|(name, fact)| Some((name, printable(fact?)))).collect(),
+            facts: facts.into_iter().filter_map(|(name, fact)| Some((name, printable(fact?)))).chain(seeds(case)).collect(),
             tables: tables(&context.rows),
             events: context.events.iter().map(|line| printable(line)).collect(),
             log: context.log.iter().map(|line| printable(line)).collect(),
             hint: context.hint.as_deref().map(printable),
         }
     }
+}
+
+/// In which of many histories it came to this.
+fn seeds(case: &Case<'_>) -> Option<(&'static str, String)> {
+    let histories = case.expectation?.histories.as_ref()?;
+    let (failed, judged, seed) = (histories.not_passed.len(), histories.judged, histories.seed);
+    Some(("histories", format!("{failed} of {judged} did not pass; this one is `--seed {seed}`")))
 }
 
 /// The rows as kubectl prints them, a table for each set of columns, in the order in which these appear.

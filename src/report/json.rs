@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::case::Counts;
-use super::model::{ClusterFacts, REPORT_VERSION, Report, ScenarioReport, StepReport};
+use super::model::{ClusterFacts, Histories, REPORT_VERSION, Report, ScenarioReport, StepReport};
 use crate::exit_code::exit_code;
 use crate::timeline::seconds;
 use crate::verdict::Outcome;
@@ -106,6 +106,9 @@ struct Document {
     errors: Vec<String>,
     /// A signal ended the run.
     interrupted: bool,
+    /// The simulated histories that this report tells as one; left out for a single run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    histories: Option<Histories>,
 }
 
 /// What came of one scenario.

@@ -6,6 +6,7 @@ pub mod console;
 pub mod destination;
 mod detail;
 pub mod github;
+pub mod histories;
 pub mod json;
 pub mod junit;
 pub mod markdown;

@@ -33,6 +33,20 @@ pub struct Report {
     pub errors: Vec<String>,
     /// A signal ended the run.
     pub interrupted: bool,
+    /// The simulated histories that this report tells as one; none for a single run.
+    #[serde(default)]
+    pub histories: Option<Histories>,
+}
+
+/// Simulated histories that are told as one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Histories {
+    /// The seed of the first one; the others follow.
+    pub first_seed: u64,
+    /// How many there are.
+    pub count: usize,
+    /// The seeds of those that did not pass.
+    pub not_passed: Vec<u64>,
 }
 
 /// Where the scenarios ran.
@@ -121,6 +135,37 @@ pub struct ExpectationReport {
     pub verdict: Option<Verdict>,
     /// What was seen around a failure; none if it passed.
     pub context: Option<FailureContext>,
+    /// What came of it in all simulated histories, whose worst verdict this is; none for a single run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub histories: Option<ExpectationHistories>,
+}
+
+/// What came of an expectation in many simulated histories.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ExpectationHistories {
+    /// In how many its step was begun.
+    pub judged: usize,
+    /// The seeds of those in which it did not pass.
+    pub not_passed: Vec<u64>,
+    /// The seed of the history whose verdict is reported.
+    pub seed: u64,
+    /// When its rows came in those in which it passed.
+    pub spread: Vec<Spread>,
+}
+
+/// When a row came, over many histories. Times are seconds since the step's action.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Spread {
+    /// What came, with its window: `READY 1/1, by 15s`.
+    pub what: String,
+    /// In the history in which it came first.
+    pub earliest: f64,
+    /// In the middle one.
+    pub median: f64,
+    /// In the history in which it came last.
+    pub latest: f64,
+    /// Seconds to the nearer edge of its window, where it came closest.
+    pub margin: f64,
 }
 
 /// What was seen around a failure.

@@ -37,8 +37,8 @@ pub struct RunOptions {
     pub jobs: usize,
     /// What becomes of the cluster and, if it is kept, of the namespaces.
     pub keep: Keep,
-    /// Where timelines are recorded, one file a scenario.
-    pub timelines: PathBuf,
+    /// The folder in which timelines are recorded, one file a scenario; none to record none.
+    pub timelines: Option<PathBuf>,
     /// When the run is broken off.
     pub time_limit: Option<Duration>,
     /// How long a namespace may take to go away.
@@ -85,6 +85,7 @@ async fn run_stages<P: Provider>(
         scenarios: plan.scenarios.iter().map(|planned| not_run(&planned.scenario)).collect(),
         errors: Vec::new(),
         interrupted: false,
+        histories: None,
     };
     let stop = interrupt.child_token();
     let work = provision_and_run(plan, provider, options, progress, &stop, clock, &mut report);
@@ -160,7 +161,7 @@ async fn run_scenarios(
             return (index, scenario);
         }
         scenario.started = clock.elapsed();
-        let setting = Setting { index, planned, cluster, timelines: &options.timelines, progress, cancel };
+        let setting = Setting { index, planned, cluster, timelines: options.timelines.as_deref(), progress, cancel };
         if let Err(panic) = AssertUnwindSafe(setting.run(&mut scenario)).catch_unwind().await {
             scenario.errors.push(itself_failed(panic.as_ref()));
         }

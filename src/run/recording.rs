@@ -15,8 +15,11 @@ pub(super) struct Recording {
 }
 
 impl Recording {
-    /// Begins the file, in a folder that is made if need be.
-    pub(super) fn create(folder: &Path, scenario: &str) -> Self {
+    /// Begins the file, in a folder that is made if need be; without a folder the timeline is in memory only.
+    pub(super) fn create(folder: Option<&Path>, scenario: &str) -> Self {
+        let Some(folder) = folder else {
+            return Self { entries: Vec::new(), file: None, path: PathBuf::new(), problem: None };
+        };
         let path = folder.join(format!("{scenario}.jsonl"));
         let created = fs::create_dir_all(folder).and_then(|()| File::create(&path));
         let problem =

@@ -28,8 +28,8 @@ pub(super) struct Setting<'a> {
     pub(super) index: usize,
     pub(super) planned: &'a PlannedScenario,
     pub(super) cluster: &'a Cluster,
-    /// Where its timeline is recorded.
-    pub(super) timelines: &'a Path,
+    /// The folder in which its timeline is recorded.
+    pub(super) timelines: Option<&'a Path>,
     pub(super) progress: &'a dyn Fn(Progress),
     pub(super) cancel: &'a CancellationToken,
 }

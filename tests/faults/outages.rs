@@ -143,14 +143,14 @@ impl Case {
         let options = RunOptions {
             jobs: 1,
             keep: Keep::Never,
-            timelines: self.folder.path().join("timelines"),
+            timelines: Some(self.folder.path().join("timelines")),
             time_limit: None,
             tear_down_limit: Duration::from_mins(2),
         };
         let mut provider = Proxied::new(&self.proxy).await;
         let report = run(&self.plan(), &mut provider, &options, &|event| progress(&event), &CancellationToken::new()).await;
         let truths = self.expect.lines().filter_map(|line| line.trim().strip_prefix("# ")).map(|word| word == "holds").collect();
-        let entries = timeline(&options.timelines.join(format!("{}.jsonl", self.name)));
+        let entries = timeline(&self.folder.path().join(format!("timelines/{}.jsonl", self.name)));
         let namespace = report.scenarios[0].namespace.clone().unwrap();
         Ran { report, truths, entries, namespace }
     }

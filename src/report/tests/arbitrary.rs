@@ -102,6 +102,7 @@ fn expectation() -> impl Strategy<Value = ExpectationReport> {
             location: Location { line: 9, column: 1 },
             verdict,
             context,
+            histories: None,
         },
     )
 }

@@ -105,6 +105,11 @@ fn hostile() -> Report {
     report
 }
 
+pub(super) fn two_expectations() -> Report {
+    let expectations = vec![passed("pod web-0: READY 1/1, by 15s", 5_000), passed("pod web-1: READY 1/1, by 15s", 5_000)];
+    run(vec![scenario("readiness", vec![step(1, expectations)])])
+}
+
 pub(super) fn run(scenarios: Vec<ScenarioReport>) -> Report {
     Report {
         version: REPORT_VERSION,
@@ -121,6 +126,7 @@ pub(super) fn run(scenarios: Vec<ScenarioReport>) -> Report {
         scenarios,
         errors: vec![],
         interrupted: false,
+        histories: None,
     }
 }
 
@@ -162,7 +168,13 @@ fn begun_not(number: usize) -> StepReport {
 }
 
 fn undecided(text: &str) -> ExpectationReport {
-    ExpectationReport { expectation: text.into(), location: Location { line: 8, column: 5 }, verdict: None, context: None }
+    ExpectationReport {
+        expectation: text.into(),
+        location: Location { line: 8, column: 5 },
+        verdict: None,
+        context: None,
+        histories: None,
+    }
 }
 
 fn passed(text: &str, decided: u64) -> ExpectationReport {
@@ -205,6 +217,7 @@ fn deviating(deviation: Deviation) -> ExpectationReport {
     ExpectationReport {
         verdict: Some(verdict),
         context: Some(context()),
+        histories: None,
         ..undecided("pod httpserver-liveness: RESTARTS 1, at 20s..30s")
     }
 }

@@ -4,4 +4,5 @@ mod agreement;
 mod arbitrary;
 mod destinations;
 mod fixtures;
+mod histories;
 mod snapshots;
