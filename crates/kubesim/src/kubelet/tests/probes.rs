@@ -95,7 +95,8 @@ fn without_a_delay_the_first_probes_come_at_once_or_at_the_first_tick() {
     for seed in 0..SEEDS {
         simulate(async {
             let mut lab = Lab::new(seed, "1.37");
-            lab.start("p", one(json!({"image": "labproof/slow-starter:1.0", "readinessProbe": {"tcpSocket": {"port": 8080}}}))).await;
+            lab.start("p", one(json!({"image": "labproof/slow-starter:1.0", "readinessProbe": {"tcpSocket": {"port": 8080}}})))
+                .await;
             lab.until(4.0).await;
             let first = lab.count("Unhealthy").await;
             lab.until(lab.when("p", "0/1 Running 0") + 9.5).await;
