@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::{
-    api::core::v1::{Namespace, Node, ServiceAccount},
+    api::core::v1::{Namespace, Node, ServiceAccount, Taint},
     jiff::Timestamp,
 };
 use tokio::task::JoinSet;
@@ -110,7 +110,8 @@ impl ClusterBuilder {
         components.spawn(controllers::run(component("kube-controller-manager", "controllers")));
         components.spawn(scheduler::run(component("kube-scheduler", "scheduler")));
         for node in &nodes {
-            components.spawn(kubelet::run(node.clone(), component("kubelet", &format!("kubelet/{node}"))));
+            let taints = if nodes.len() > 1 && *node == nodes[0] { vec![control_plane_taint()] } else { Vec::new() };
+            components.spawn(kubelet::run(node.clone(), taints, component("kubelet", &format!("kubelet/{node}"))));
         }
         let observer = LoopbackClient::new(api.clone(), "kubesim", root.fork("observer"));
         Cluster { api, clock, observer, nodes, _components: components }
@@ -187,11 +188,44 @@ pub struct NotReady {
     missing: String,
 }
 
+/// What keeps Pods off a control plane that has other nodes beside it (kubeadm marks every control plane so, and kind takes
+/// the mark from one that is alone: kind/pkg/cluster/internal/create/actions/kubeadminit).
+fn control_plane_taint() -> Taint {
+    Taint { key: "node-role.kubernetes.io/control-plane".to_owned(), effect: "NoSchedule".to_owned(), ..Taint::default() }
+}
+
 /// The names that kind gives to the nodes of a cluster `kubesim`.
 fn node_name(index: usize) -> String {
     match index {
         0 => "kubesim-control-plane".to_owned(),
         1 => "kubesim-worker".to_owned(),
         further => format!("kubesim-worker{further}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::api::{Api, PostParams};
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case::alone(1, "kubesim-control-plane")]
+    #[case::with_a_worker(2, "kubesim-worker")]
+    #[tokio::test(start_paused = true)]
+    async fn a_control_plane_takes_pods_only_when_it_is_alone(#[case] nodes: usize, #[case] expected: &str) {
+        let cluster = Cluster::builder().nodes(nodes).build();
+        cluster.ready().await.unwrap();
+        let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::default_namespaced(cluster.client());
+        for index in 0..4 {
+            let pod = json!({"metadata": {"name": format!("p{index}")}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+            pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+        }
+        cluster.clock().sleep(Duration::from_secs(5)).await;
+        for pod in pods.list(&kube::api::ListParams::default()).await.unwrap() {
+            assert_eq!(pod.spec.unwrap().node_name.as_deref(), Some(expected));
+        }
     }
 }

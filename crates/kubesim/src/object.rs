@@ -77,12 +77,12 @@ impl Object {
 
     /// The string at a JSON pointer; empty if there is none.
     pub fn text(&self, pointer: &str) -> &str {
-        self.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+        at(&self.value, pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// Whether deletion was requested.
     pub fn is_deleting(&self) -> bool {
-        self.value.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null())
+        at(&self.value, "/metadata/deletionTimestamp").is_some_and(|time| !time.is_null())
     }
 
     /// The object as its type of `k8s_openapi`, shared with everyone else who asks.
@@ -100,6 +100,15 @@ impl Object {
     }
 }
 
+/// The value at a JSON pointer without escapes. Unlike [`Value::pointer`] it allocates nothing, which counts: names and
+/// namespaces are read whenever an object changes.
+pub(crate) fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
+    pointer.split('/').skip(1).try_fold(value, |value, field| match value {
+        Value::Array(items) => items.get(field.parse::<usize>().ok()?),
+        _ => value.get(field),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -115,5 +124,12 @@ mod tests {
         assert_eq!(first.metadata.resource_version.as_deref(), Some("7"));
         assert_eq!(object.typed::<Secret>().unwrap().metadata.name.as_deref(), Some("a"));
         assert_eq!(object.key(), Key::new("b", "a"));
+    }
+
+    #[test]
+    fn a_pointer_goes_through_maps_and_lists() {
+        let value = json!({"a": [{"b": 1}]});
+        assert_eq!((at(&value, "/a/0/b"), at(&value, "")), (Some(&json!(1)), Some(&value)));
+        assert_eq!((at(&value, "/a/1"), at(&value, "/a/x"), at(&value, "/a/0/b/c")), (None, None, None));
     }
 }

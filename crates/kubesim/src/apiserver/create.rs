@@ -44,7 +44,7 @@ impl ApiServer {
         events::to_stored(resource, &mut value);
         let generated = text(&value, "/metadata/name").is_empty() && !text(&value, "/metadata/generateName").is_empty();
         for attempt in 1.. {
-            let mut value = value.clone();
+            let mut value = if generated { value.clone() } else { std::mem::take(&mut value) };
             if generated {
                 self.name(&mut value);
             }

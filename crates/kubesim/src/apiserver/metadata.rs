@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::object::at;
+
 /// The fields of an object of JSON; an empty one if it is not an object.
 pub(super) fn fields(value: &mut Value) -> &mut Map<String, Value> {
     if !value.is_object() {
@@ -18,19 +20,28 @@ pub(super) fn metadata(object: &mut Value) -> &mut Map<String, Value> {
     fields(fields(object).entry("metadata").or_insert_with(|| Value::Object(Map::new())))
 }
 
+/// Makes a field what it is in another object. What is the same already is not copied: parts are large.
+pub(super) fn keep(fields: &mut Map<String, Value>, old: &Value, field: &str) {
+    match old.get(field) {
+        None => drop(fields.remove(field)),
+        same if same == fields.get(field) => {}
+        Some(value) => drop(fields.insert(field.to_owned(), value.clone())),
+    }
+}
+
 /// The string at a pointer; empty if there is none.
 pub(super) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    at(object, pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The number at a pointer.
 pub(super) fn number(object: &Value, pointer: &str) -> Option<i64> {
-    object.pointer(pointer).and_then(Value::as_i64)
+    at(object, pointer).and_then(Value::as_i64)
 }
 
 /// The strings of the list at a pointer.
 pub(super) fn strings(object: &Value, pointer: &str) -> Vec<String> {
-    let list = object.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let list = at(object, pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
@@ -51,7 +62,7 @@ pub(super) fn set_finalizers(object: &mut Value, finalizers: Vec<String>) {
 
 /// Whether deletion was requested.
 pub(super) fn is_deleting(object: &Value) -> bool {
-    object.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null())
+    at(object, "/metadata/deletionTimestamp").is_some_and(|time| !time.is_null())
 }
 
 /// Raises `metadata.generation` by one, if the object has one.

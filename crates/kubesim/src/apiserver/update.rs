@@ -8,7 +8,7 @@ use super::{
     ApiServer, Origin, Writer,
     create::has_generation,
     events,
-    metadata::{finalizers, is_deleting, metadata, number, raise_generation, same, strings, text},
+    metadata::{finalizers, is_deleting, keep, metadata, number, raise_generation, same, strings, text},
     patch::Patch,
     strategy::decode,
 };
@@ -57,7 +57,8 @@ impl ApiServer {
     ) -> Result<Arc<Object>, StatusError> {
         self.modify(resource, subresource, key, writer, |current| {
             let patched = patch.apply(resource, external_form(resource, current))?;
-            let mut patched = decode(resource, &patched, writer)?;
+            // What a component patches is well-formed, and the null fields of a patch are gone when it is merged.
+            let mut patched = if writer.origin == Origin::Component { patched } else { decode(resource, &patched, writer)? };
             events::to_stored(resource, &mut patched);
             Ok(patched)
         })
@@ -111,13 +112,10 @@ fn external_form(resource: &'static Resource, stored: &Value) -> Value {
 fn keep_fixed(old: &Value, new: &mut Value) {
     let fields = metadata(new);
     for field in FIXED_METADATA {
-        match old["metadata"].get(field) {
-            Some(value) => fields.insert((*field).to_owned(), value.clone()),
-            None => fields.remove(*field),
-        };
+        keep(fields, &old["metadata"], field);
     }
-    if let Some(namespace) = old["metadata"].get("namespace") {
-        fields.insert("namespace".to_owned(), namespace.clone());
+    if old["metadata"].get("namespace").is_some() {
+        keep(fields, &old["metadata"], "namespace");
     }
     fields.remove("resourceVersion");
 }

@@ -30,7 +30,7 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Taint};
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, JoinSet},
@@ -50,6 +50,8 @@ use timing::Ticker;
 #[derive(Debug)]
 struct Kubelet {
     node: String,
+    /// With which it registers the node.
+    taints: Vec<Taint>,
     node_ip: String,
     /// The third number of the IPs of its Pods.
     subnet: u32,
@@ -77,8 +79,8 @@ impl Drop for StopTasks {
     }
 }
 
-/// Runs the kubelet of the node `node` for as long as the cluster lives.
-pub(crate) async fn run(node: String, component: Component) {
+/// Runs the kubelet of the node `node`, which it registers with these taints, for as long as the cluster lives.
+pub(crate) async fn run(node: String, taints: Vec<Taint>, component: Component) {
     let mut random = component.random.fork("ticks");
     let second = Duration::ZERO..Duration::from_secs(1);
     let takes = random.between(Duration::from_millis(8)..Duration::from_millis(60));
@@ -96,11 +98,13 @@ pub(crate) async fn run(node: String, component: Component) {
         sync_ticks: Ticker::new(random.between(second), Duration::from_secs(1)),
         statuses,
         pods: Mutex::default(),
-        next_ip: AtomicU32::new(2),
+        // On a control plane of kind the first three are taken: twice CoreDNS, and the storage provisioner.
+        next_ip: AtomicU32::new(if index == 0 { 5 } else { 2 }),
         random: component.random,
         client: component.client,
         tasks: Mutex::default(),
         node,
+        taints,
     });
     let _guard = StopTasks(Arc::clone(&kubelet));
     kubelet.spawn(recording);
@@ -220,7 +224,7 @@ impl Kubelet {
 
     /// The next IP of a Pod; they begin anew after the last one of the subnet.
     fn allocate_ip(&self) -> String {
-        let number = self.next_ip.fetch_add(1, Ordering::Relaxed) % 252 + 2;
+        let number = (self.next_ip.fetch_add(1, Ordering::Relaxed) - 2) % 252 + 2;
         format!("10.244.{}.{number}", self.subnet)
     }
 }

@@ -59,6 +59,9 @@ async fn register(kubelet: &Kubelet, client: &LoopbackClient) {
     if name.ends_with("-control-plane") {
         node["metadata"]["labels"]["node-role.kubernetes.io/control-plane"] = json!("");
     }
+    if !kubelet.taints.is_empty() {
+        node["spec"]["taints"] = json!(kubelet.taints);
+    }
     create::<Node>(client, node).await;
     let resources = json!({
         "cpu": CPUS.to_string(), "memory": format!("{}Ki", NODE_MEMORY >> 10), "pods": PODS.to_string(),

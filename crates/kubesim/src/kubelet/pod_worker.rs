@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -28,8 +28,8 @@ const JITTER: f64 = 0.5;
 /// Requests to sync a Pod: however many come while a sync goes on, they are one.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
-    pending: AtomicBool,
-    again: AtomicBool,
+    /// How many syncs are wanted: at most two.
+    wanted: AtomicU8,
     notify: Notify,
     /// Whether the worker has ended.
     closed: Mutex<bool>,
@@ -38,16 +38,19 @@ pub(super) struct Inbox {
 impl Inbox {
     /// Asks for a sync.
     pub(super) fn request(&self) {
-        if !*lock(&self.closed) {
-            self.pending.store(true, Ordering::Relaxed);
-            self.notify.notify_one();
-        }
+        self.want(1);
     }
 
     /// Asks for a sync, and for another one once that has begun.
     pub(super) fn request_twice(&self) {
-        self.again.store(true, Ordering::Relaxed);
-        self.request();
+        self.want(2);
+    }
+
+    fn want(&self, count: u8) {
+        if !*lock(&self.closed) {
+            self.wanted.fetch_max(count, Ordering::Relaxed);
+            self.notify.notify_one();
+        }
     }
 
     fn close(&self) {
@@ -58,18 +61,13 @@ impl Inbox {
         *lock(&self.closed)
     }
 
-    fn take(&self) -> bool {
-        if !self.pending.swap(false, Ordering::Relaxed) {
-            return false;
-        }
-        if self.again.swap(false, Ordering::Relaxed) {
-            self.pending.store(true, Ordering::Relaxed);
-        }
-        true
-    }
-
-    async fn wait(&self) {
-        while !self.take() {
+    /// Waits for a request and takes it; how many are wanted after it.
+    async fn wait(&self) -> u8 {
+        loop {
+            if let Some(left) = self.wanted.load(Ordering::Relaxed).checked_sub(1) {
+                self.wanted.store(left, Ordering::Relaxed);
+                return left;
+            }
             self.notify.notified().await;
         }
     }
@@ -114,19 +112,17 @@ pub(super) async fn run(kubelet: Arc<Kubelet>, pod: Arc<PodEntry>) {
 
 /// Waits for a request, or for the tick that dispatches a Pod that is due.
 async fn wait(kubelet: &Kubelet, pod: &PodEntry, requeue: Option<Duration>) {
-    match requeue {
+    let left = match requeue {
         None => pod.inbox.wait().await,
         Some(due) => tokio::select! {
             biased;
-            () = pod.inbox.wait() => {}
-            () = kubelet.clock.sleep_until(kubelet.sync_ticks.after(due)) => {}
+            left = pod.inbox.wait() => left,
+            () = kubelet.clock.sleep_until(kubelet.sync_ticks.after(due)) => 0,
         },
-    }
+    };
     kubelet.clock.sleep(pod.draw(timing::DISPATCH)).await;
     // What has come in the meantime is part of this sync.
-    if !pod.inbox.again.load(Ordering::Relaxed) {
-        pod.inbox.take();
-    }
+    pod.inbox.wanted.fetch_min(left, Ordering::Relaxed);
 }
 
 /// When a sync that failed is done again (`pod_workers.go:completeWork`, `container/sync_result.go:MinBackoffExpiration`).

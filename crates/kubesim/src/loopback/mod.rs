@@ -17,7 +17,7 @@ use crate::{
     Clock, Random,
     apiserver::{ApiServer, DeleteOptions, Patch, Writer},
     node_api::NodeApi,
-    object::{Key, Object},
+    object::{Key, Object, at},
     resource::Resource,
     selector::Selection,
     status::StatusError,
@@ -120,7 +120,7 @@ impl LoopbackClient {
     pub async fn update_subresource<K: Kind>(&self, object: &K, subresource: &str) -> Result<Arc<K>, StatusError> {
         let resource = resource::<K>()?;
         let value = to_value(object)?;
-        let text = |pointer| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let text = |pointer| at(&value, pointer).and_then(Value::as_str).unwrap_or_default();
         let key = Key::new(text("/metadata/namespace"), text("/metadata/name"));
         self.request(|| {
             let object = self.api.update(resource, subresource, &key, value, &self.writer())?;

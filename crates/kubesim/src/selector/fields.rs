@@ -1,5 +1,7 @@
 //! Field selectors: `status.phase=Running,metadata.name!=a`, on the fields that each resource supports.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::resource::Resource;
@@ -53,20 +55,20 @@ impl FieldSelector {
 
     /// Whether it selects an object.
     pub(crate) fn matches(&self, object: &Value) -> bool {
-        self.requirements.iter().all(|r| (text_at(object, &r.path) == r.value) == r.equal)
+        self.requirements.iter().all(|r| (*text_at(object, &r.path) == r.value) == r.equal)
     }
 }
 
 /// What a field selector compares: strings as they are, `false` for a missing flag, nothing for a missing string.
-fn text_at(object: &Value, path: &str) -> String {
+fn text_at<'a>(object: &'a Value, path: &str) -> Cow<'a, str> {
     let value = path.split('.').try_fold(object, |value, field| value.get(field));
     match value {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Bool(flag)) => flag.to_string(),
-        Some(Value::Number(number)) => number.to_string(),
-        _ if matches!(path, "spec.unschedulable" | "spec.hostNetwork") => "false".to_owned(),
-        _ if matches!(path, "status.replicas" | "status.successful") => "0".to_owned(),
-        _ => String::new(),
+        Some(Value::String(text)) => Cow::Borrowed(text),
+        Some(Value::Bool(flag)) => Cow::Owned(flag.to_string()),
+        Some(Value::Number(number)) => Cow::Owned(number.to_string()),
+        _ if matches!(path, "spec.unschedulable" | "spec.hostNetwork") => Cow::Borrowed("false"),
+        _ if matches!(path, "status.replicas" | "status.successful") => Cow::Borrowed("0"),
+        _ => Cow::Borrowed(""),
     }
 }
 

@@ -34,7 +34,8 @@ pub struct Store {
 struct State {
     revision: u64,
     history_limit: usize,
-    tables: BTreeMap<(&'static str, &'static str), Table>,
+    /// By the address of the static resource; never iterated over.
+    tables: BTreeMap<usize, Table>,
 }
 
 /// The objects of one resource.
@@ -185,7 +186,7 @@ impl Store {
 impl State {
     fn table(&mut self, resource: &'static Resource) -> &mut Table {
         let resource = resource.stored();
-        self.tables.entry((resource.group, resource.plural)).or_default()
+        self.tables.entry(std::ptr::from_ref(resource).addr()).or_default()
     }
 
     fn expect(&mut self, resource: &'static Resource, key: &Key, expected: u64) -> Result<Arc<Object>, Mismatch> {

@@ -133,6 +133,10 @@ impl Watch {
         if self.position < table.forgotten {
             return Err(TooOld { requested: self.position, oldest: table.forgotten });
         }
+        if table.history.back().is_none_or(|newest| newest.revision() <= self.position) {
+            self.position = self.position.max(newest);
+            return Ok(None);
+        }
         let start = table.history.partition_point(|change| change.revision() <= self.position);
         for change in table.history.range(start..) {
             self.position = change.revision();

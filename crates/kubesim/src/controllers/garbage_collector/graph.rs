@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde::Deserialize;
 
 use crate::{
-    object::{Key, Object},
+    object::{Key, Object, at},
     resource::Resource,
 };
 
@@ -16,7 +16,7 @@ pub(super) const FOREGROUND: &str = "foregroundDeletion";
 pub(super) const ORPHAN: &str = "orphan";
 
 /// An object as the garbage collector sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node {
     pub(super) resource: &'static Resource,
     pub(super) key: Key,
@@ -28,7 +28,7 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(resource: &'static Resource, object: &Object) -> Self {
-        let list = |pointer: &str| object.value().pointer(pointer);
+        let list = |pointer: &str| at(object.value(), pointer);
         Self {
             resource,
             key: object.key(),
@@ -81,13 +81,17 @@ impl Graph {
         self.dependents(uid).iter().filter_map(|uid| self.nodes.get(uid)).cloned().collect()
     }
 
-    /// Takes in a new or changed object.
-    pub(super) fn set(&mut self, node: Node) {
+    /// Takes in an object. Whether it is new or has changed in what counts here: most changes are of statuses.
+    pub(super) fn set(&mut self, node: Node) -> bool {
+        if self.nodes.get(&node.uid) == Some(&node) {
+            return false;
+        }
         self.unlink(&node.uid);
         for owner in &node.owners {
             self.dependents.entry(owner.uid.clone()).or_default().insert(node.uid.clone());
         }
         self.nodes.insert(node.uid.clone(), node);
+        true
     }
 
     /// Takes out an object that is gone. Its dependents remain known as such.

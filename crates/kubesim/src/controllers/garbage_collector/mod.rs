@@ -132,7 +132,9 @@ impl GarbageCollector {
         let uid = node.uid.clone();
         let concerns_itself = !node.owners.is_empty() || node.orphans_dependents();
         let concerns_dependents = node.waits_for_dependents();
-        self.graph.set(node);
+        if !self.graph.set(node) {
+            return;
+        }
         if concerns_itself || concerns_dependents {
             queue.add(uid.clone());
         }

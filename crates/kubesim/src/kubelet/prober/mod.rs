@@ -68,13 +68,16 @@ pub(super) enum Verdict {
 /// The probe workers of a Pod and their published verdicts.
 #[derive(Debug, Default)]
 pub(super) struct Probes {
-    workers: Mutex<BTreeMap<(String, Kind), Handle>>,
-    verdicts: Mutex<BTreeMap<(Kind, String), Verdict>>,
+    workers: Mutex<Vec<Handle>>,
+    /// By the full ID of the container; of each kind, in the order of [`Kind::ALL`].
+    verdicts: Mutex<BTreeMap<String, [Option<Verdict>; 3]>>,
     added: std::sync::atomic::AtomicBool,
 }
 
 #[derive(Debug)]
 struct Handle {
+    container: String,
+    kind: Kind,
     trigger: Arc<Notify>,
     task: AbortHandle,
 }
@@ -82,7 +85,7 @@ struct Handle {
 impl Probes {
     /// The published verdict on a container, by its full ID.
     pub(super) fn verdict(&self, kind: Kind, id: &str) -> Option<Verdict> {
-        lock(&self.verdicts).get(&(kind, id.to_owned())).copied()
+        lock(&self.verdicts).get(id).and_then(|verdicts| verdicts[kind as usize])
     }
 
     pub(super) fn has_verdict_of_startup(&self, id: &str) -> bool {
@@ -108,34 +111,50 @@ impl Probes {
     /// Has the readiness probes of these containers run at once. Whether there were any.
     pub(super) fn poke(&self, containers: &[String]) -> bool {
         let workers = lock(&self.workers);
-        let handles: Vec<&Handle> = containers.iter().filter_map(|name| workers.get(&(name.clone(), Kind::Readiness))).collect();
-        for handle in &handles {
-            handle.trigger.notify_one();
+        let mut any = false;
+        for worker in workers.iter().filter(|worker| worker.kind == Kind::Readiness && containers.contains(&worker.container)) {
+            worker.trigger.notify_one();
+            any = true;
         }
-        !handles.is_empty()
+        any
     }
 
     /// Ends the workers of some kinds.
     pub(super) fn stop(&self, kinds: &[Kind]) {
-        lock(&self.workers).retain(|(_, kind), handle| {
-            let stops = kinds.contains(kind);
+        lock(&self.workers).retain(|worker| {
+            let stops = kinds.contains(&worker.kind);
             if stops {
-                handle.task.abort();
+                worker.task.abort();
             }
             !stops
         });
     }
 
     fn has_worker(&self, container: &str, kind: Kind) -> bool {
-        lock(&self.workers).contains_key(&(container.to_owned(), kind))
+        lock(&self.workers).iter().any(|worker| worker.kind == kind && worker.container == container)
     }
 
     fn remove_worker(&self, container: &str, kind: Kind) {
-        lock(&self.workers).remove(&(container.to_owned(), kind));
+        lock(&self.workers).retain(|worker| worker.kind != kind || worker.container != container);
     }
 
     fn forget(&self, kind: Kind, id: &str) {
-        lock(&self.verdicts).remove(&(kind, id.to_owned()));
+        let mut all = lock(&self.verdicts);
+        if let Some(verdicts) = all.get_mut(id) {
+            verdicts[kind as usize] = None;
+            if verdicts.iter().all(Option::is_none) {
+                all.remove(id);
+            }
+        }
+    }
+
+    /// Sets a verdict. Whether it is new or another one.
+    fn set(&self, kind: Kind, id: &str, verdict: Verdict) -> bool {
+        let mut all = lock(&self.verdicts);
+        if !all.contains_key(id) {
+            all.insert(id.to_owned(), [None; 3]);
+        }
+        all.get_mut(id).is_some_and(|verdicts| verdicts[kind as usize].replace(verdict) != Some(verdict))
     }
 }
 
@@ -152,7 +171,7 @@ pub(super) fn add_pod(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry>) {
             let trigger = Arc::new(Notify::new());
             let worker = worker::Worker::new(entry, container, kind, probe, Arc::clone(&trigger));
             let task = kubelet.spawn(worker.run(Arc::clone(kubelet)));
-            lock(&entry.probes.workers).insert((container.name.clone(), kind), Handle { trigger, task });
+            lock(&entry.probes.workers).push(Handle { container: container.name.clone(), kind, trigger, task });
         }
     }
 }
@@ -160,8 +179,7 @@ pub(super) fn add_pod(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry>) {
 /// Publishes a verdict; what is new or changed reaches the status and the Pod's worker
 /// (prober/results, `kubelet.go:syncLoopIteration`).
 fn publish(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry>, kind: Kind, id: &str, verdict: Verdict) {
-    let before = lock(&entry.probes.verdicts).insert((kind, id.to_owned()), verdict);
-    if before == Some(verdict) {
+    if !entry.probes.set(kind, id, verdict) {
         return;
     }
     match kind {

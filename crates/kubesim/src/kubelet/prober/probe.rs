@@ -71,8 +71,7 @@ async fn http(
     let slash = if path.starts_with('/') { "" } else { "/" };
     let https = get.scheme.as_deref() == Some("HTTPS");
     let scheme = if https { "https" } else { "http" };
-    let url = format!("{scheme}://{host}:{port}{slash}{path}");
-    let failure = |problem: String| Outcome::Failure(format!("Get \"{url}\": {problem}"));
+    let failure = |problem: String| Outcome::Failure(format!("Get \"{scheme}://{host}:{port}{slash}{path}\": {problem}"));
     let refused = || failure(format!("dial tcp {host}:{port}: connect: connection refused"));
     // Other hosts than the Pod are the node itself, where nothing of the simulation listens.
     if host != ip {

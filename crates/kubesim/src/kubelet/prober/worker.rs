@@ -32,6 +32,31 @@ pub(super) struct Worker {
     run: i32,
 }
 
+/// What a worker wants to know of its container's status.
+struct Seen {
+    /// Its ID, if the worker knows another one.
+    new_id: Option<String>,
+    /// Since when it runs, in whole seconds of Unix time, if it does.
+    started_at: Option<i64>,
+    exit_code: Option<i32>,
+    has_started: bool,
+}
+
+impl Seen {
+    /// Nothing if the container has not been made.
+    fn of(status: &ContainerStatus, known: &str) -> Option<Self> {
+        let id = status.container_id.as_deref().filter(|id| !id.is_empty())?;
+        let state = status.state.as_ref();
+        let running = state.and_then(|state| state.running.as_ref());
+        Some(Self {
+            new_id: (id != known).then(|| id.to_owned()),
+            started_at: running.map(|running| running.started_at.as_ref().map_or(0, |time| time.0.as_second())),
+            exit_code: state.and_then(|state| state.terminated.as_ref()).map(|terminated| terminated.exit_code),
+            has_started: status.started == Some(true),
+        })
+    }
+}
+
 impl Worker {
     pub(super) fn new(entry: &Arc<PodEntry>, container: &Container, kind: Kind, probe: &Probe, trigger: Arc<Notify>) -> Self {
         Self {
@@ -69,16 +94,12 @@ impl Worker {
 
     /// One iteration. Whether there is to be another.
     async fn iterate(&mut self, kubelet: &Arc<Kubelet>) -> bool {
-        let (finished, status) = self.look();
+        let (finished, seen) = self.look();
         if finished {
             return false;
         }
-        let Some(status) = status else { return true };
-        let id = status.container_id.clone().unwrap_or_default();
-        if id.is_empty() {
-            return true;
-        }
-        if id != self.id {
+        let Some(seen) = seen else { return true };
+        if let Some(id) = seen.new_id {
             self.entry.probes.forget(self.kind, &self.id);
             self.id = id;
             self.on_hold = false;
@@ -87,42 +108,41 @@ impl Worker {
         if self.on_hold {
             return true;
         }
-        let state = status.state.clone().unwrap_or_default();
-        let Some(running) = state.running else {
+        let Some(started_at) = seen.started_at else {
             publish(kubelet, &self.entry, self.kind, &self.id, Verdict::Failure);
-            return self.comes_back(kubelet, &status);
+            return self.comes_back(kubelet, seen.exit_code);
         };
         if is_deleting(&self.entry.pod()) && self.kind != Kind::Readiness {
             publish(kubelet, &self.entry, self.kind, &self.id, Verdict::Success);
             return false;
         }
         let delay = i64::from(self.probe.initial_delay_seconds.unwrap_or(0));
-        let started_at = running.started_at.map_or(0, |time| time.0.as_second());
         if kubelet.clock.now().as_second() - started_at < delay {
             return true;
         }
-        if (status.started == Some(true)) == (self.kind == Kind::Startup) {
+        if seen.has_started == (self.kind == Kind::Startup) {
             return true;
         }
         self.probe_once(kubelet).await;
         true
     }
 
-    /// Whether the Pod is over, and the container's status as the kubelet last reported it.
-    fn look(&self) -> (bool, Option<ContainerStatus>) {
+    /// Whether the Pod is over, and what the kubelet last reported of the container, if there is one.
+    fn look(&self) -> (bool, Option<Seen>) {
         let cache = lock(&self.entry.status);
         let Some(status) = cache.known() else { return (false, None) };
         let finished = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
         let init = status.init_container_statuses.iter().flatten();
         let mut all = init.chain(status.container_statuses.iter().flatten());
-        (finished, all.find(|container| container.name == self.container.name).cloned())
+        let found = all.find(|container| container.name == self.container.name);
+        (finished, found.and_then(|container| Seen::of(container, &self.id)))
     }
 
-    fn comes_back(&self, kubelet: &Kubelet, status: &ContainerStatus) -> bool {
+    fn comes_back(&self, kubelet: &Kubelet, exit_code: Option<i32>) -> bool {
         let pod = self.entry.pod();
-        match status.state.as_ref().and_then(|state| state.terminated.as_ref()) {
-            Some(terminated) => {
-                let exit = Exit { started: None, finished: Duration::ZERO, code: terminated.exit_code, reason: "", message: None };
+        match exit_code {
+            Some(code) => {
+                let exit = Exit { started: None, finished: Duration::ZERO, code, reason: "", message: None };
                 restarts_after(kubelet.version, &pod, &self.container, &exit)
             }
             None => restart_policy(&pod) != "Never",

@@ -79,7 +79,7 @@ impl Lab {
         let mut tasks = JoinSet::new();
         let rows = Arc::new(Mutex::new(Vec::new()));
         tasks.spawn(watch(client.fork("watch"), clock, Arc::clone(&rows)));
-        tasks.spawn(crate::kubelet::run(NODE.to_owned(), component));
+        tasks.spawn(crate::kubelet::run(NODE.to_owned(), Vec::new(), component));
         Self { client, api, clock, rows, began: clock.elapsed(), tasks }
     }
 

@@ -84,27 +84,38 @@ fn the_initial_delay_counts_from_the_floored_start() {
     assert!(early > 5, "{early}");
 }
 
+/// The sync that sees the container pokes the readiness probe before it hands on the status in which the probe's worker
+/// looks for the container (prober_manager.go:UpdatePodStatus, kubelet.go:SyncPod). When the worker is faster, and no further
+/// sync follows, it finds the container at its next tick only: so did two of ten Pods recorded on v1.37.2. Its first verdict
+/// has the Pod synced, which pokes it again: two probes come at once then.
 #[test]
-#[ignore = "no probe comes before the first tick of the worker, which is wrong"]
-fn without_a_delay_the_first_probes_come_at_once() {
-    simulate(async {
-        let mut lab = Lab::new(3, "1.37");
-        let startup_less = json!({"image": "labproof/slow-starter:1.0", "readinessProbe": {"tcpSocket": {"port": 8080}}});
-        lab.start("p", one(startup_less)).await;
-        lab.until(4.0).await;
-        assert!((1..=3).contains(&lab.count("Unhealthy").await), "{:?}", lab.events().await);
-        let events = lab.events().await;
-        assert!(
-            events
-                .iter()
-                .any(|e| e.contains("Readiness probe failed: dial tcp 10.244.0.")
-                    && e.ends_with(":8080: connect: connection refused")),
-            "{events:?}"
-        );
-        lab.until(60.0).await;
-        let ready = lab.when("p", "1/1 Running 0");
-        assert!((20.0..32.5).contains(&ready), "{}", lab.print("p"));
-    });
+fn without_a_delay_the_first_probes_come_at_once_or_at_the_first_tick() {
+    const SEEDS: u64 = 60;
+    let mut late = 0;
+    for seed in 0..SEEDS {
+        simulate(async {
+            let mut lab = Lab::new(seed, "1.37");
+            lab.start("p", one(json!({"image": "labproof/slow-starter:1.0", "readinessProbe": {"tcpSocket": {"port": 8080}}})))
+                .await;
+            lab.until(4.0).await;
+            let first = lab.count("Unhealthy").await;
+            lab.until(lab.when("p", "0/1 Running 0") + 9.5).await;
+            assert_eq!(lab.count("Unhealthy").await, first, "seed {seed}: there is no further tick");
+            lab.until(14.0).await;
+            let more = lab.count("Unhealthy").await - first;
+            assert!(matches!((first, more), (1 | 2, 0 | 1) | (0, 2)), "seed {seed}: {first} {more} {:?}", lab.events().await);
+            late += u64::from(first == 0);
+            let refused = |event: &String| {
+                event.contains("Readiness probe failed: dial tcp 10.244.0.")
+                    && event.ends_with(":8080: connect: connection refused")
+            };
+            assert!(lab.events().await.iter().any(refused), "{:?}", lab.events().await);
+            lab.until(60.0).await;
+            let ready = lab.when("p", "1/1 Running 0");
+            assert!((20.0..32.5).contains(&ready), "{}", lab.print("p"));
+        });
+    }
+    assert!((SEEDS / 20..SEEDS / 3).contains(&late), "{late} of {SEEDS}");
 }
 
 #[rstest]

@@ -1,6 +1,7 @@
 //! The API through `kube::Client`, in virtual time.
 
 mod fuzz;
+mod large;
 
 use std::{sync::Arc, time::Duration};
 
