@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Judge(JudgeArgs),
     /// Make reports from a JSON report
     Report(ReportArgs),
+    /// Say what a reader of these manifests will see, from many histories of a simulated Kubernetes
+    Predict(PredictArgs),
     /// Serve a simulated Kubernetes
     #[command(subcommand)]
     Sim(SimCommand),
@@ -228,6 +230,44 @@ pub(crate) struct ReportArgs {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) report: DestinationArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PredictArgs {
+    /// The manifests; they are applied together
+    #[arg(required = true, value_name = "MANIFEST")]
+    pub(crate) manifests: Vec<PathBuf>,
+    /// How many seeds to try: one seed is one history that a reader may see
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) seeds: u32,
+    /// The first seed
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// How long to look on, from the apply
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration, default_value = "10m")]
+    pub(crate) span: Duration,
+    /// The version of Kubernetes, such as v1.34; the latest if not given
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) kubernetes: Option<String>,
+    /// How many nodes the cluster has; of several, the first takes no Pods
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) nodes: u16,
+    /// A folder of workload files, for images that labproof does not know
+    #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS", hide_env_values = true)]
+    pub(crate) workloads: Option<PathBuf>,
+    /// What to print
+    #[arg(short, long, value_enum, default_value_t = PredictOutput::Table)]
+    pub(crate) output: PredictOutput,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PredictOutput {
+    /// The table of `kubectl get pod --watch`, with the times at which each row may come
+    Table,
+    /// A scenario that expects these rows
+    Rows,
+    /// Everything, for programs
+    Json,
 }
 
 #[derive(Debug, Subcommand)]

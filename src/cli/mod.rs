@@ -7,6 +7,7 @@ mod failure;
 mod images;
 mod judge;
 mod kubeconfig;
+mod predict;
 mod run;
 mod select;
 mod signals;
@@ -37,6 +38,7 @@ fn command(command: Command, terminal: &Terminal) -> Result<u8, Failure> {
         Command::List(args) => select::list(&args, terminal),
         Command::Judge(args) => judge::judge(&args, terminal),
         Command::Report(args) => judge::report(&args, terminal),
+        Command::Predict(args) => predict::predict(&args, terminal),
         Command::Sim(SimCommand::Serve(args)) => sim::serve(&args, terminal),
         Command::Images(command) => images::images(command, terminal),
         Command::Doctor(args) => doctor::doctor(args, terminal),

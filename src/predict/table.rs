@@ -16,30 +16,25 @@ pub fn table(prediction: &Prediction) -> String {
     let Prediction { kubernetes, seeds, span, variants, .. } = prediction;
     let Some((usual, others)) = variants.split_first() else { return String::new() };
     let mut text = lines(usual.rows.iter());
-    let of = format!("of {} on a simulated Kubernetes {kubernetes}", count(*seeds, "seed"));
-    let span = duration(*span);
-    if others.is_empty() {
-        _ = writeln!(text, "\nthe first {span} after the apply; {}", all(*seeds, &of));
-        return text;
-    }
-    _ = writeln!(text, "\nthe first {span} after the apply; so in {} {of}, otherwise in {}", usual.seeds.len(), seeds - usual.seeds.len());
+    let agreed = match (others, seeds) {
+        ([], 1) => "one seed".to_owned(),
+        ([], _) => format!("all {seeds} seeds agree"),
+        _ => format!("so in {} of {seeds} seeds", usual.seeds.len()),
+    };
+    _ = writeln!(text, "\nthe first {} after the apply, on a simulated Kubernetes {kubernetes}: {agreed}", duration(*span));
     for other in others.iter().take(OTHERS) {
         text += &otherwise(other, usual);
     }
     let rest = others.len().saturating_sub(OTHERS);
     if rest > 0 {
-        _ = writeln!(text, "\nand {} more: `--output json` has all", count(rest, "way"));
+        _ = writeln!(text, "\nand in {} more; `--output json` has all", count(rest, "way"));
     }
     text
 }
 
-fn all(seeds: usize, of: &str) -> String {
-    if seeds == 1 { format!("1 {of}") } else { format!("the same in all {}", &of[3..]) }
-}
-
 fn otherwise(other: &Variant, usual: &Variant) -> String {
     let seed = other.seeds.first().copied().unwrap_or_default();
-    let mut text = format!("\nin {} (such as seed {seed}):\n", count(other.seeds.len(), "seed"));
+    let mut text = format!("\notherwise in {}, such as seed {seed}:\n", count(other.seeds.len(), "seed"));
     let rows = other.differing(usual);
     if rows.is_empty() {
         text += "a Pod is missing, or does less\n";
