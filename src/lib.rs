@@ -14,6 +14,7 @@ pub mod live;
 pub mod manifest;
 pub mod observe;
 pub mod plan;
+pub mod predict;
 pub mod progress;
 pub mod report;
 pub mod resources;

@@ -175,7 +175,7 @@ fn changes(scenario: &Scenario) -> impl Iterator<Item = &Value> {
 }
 
 /// The images of the containers of an object, at whatever depth its Pod template stands.
-fn images(object: &Value) -> BTreeSet<String> {
+pub fn images(object: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     collect_images(object, &mut found);
     found

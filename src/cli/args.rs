@@ -34,6 +34,11 @@ pub(crate) enum Command {
     Judge(JudgeArgs),
     /// Make reports from a JSON report
     Report(ReportArgs),
+    /// Say what a reader of these manifests will see, from many histories of a simulated Kubernetes
+    Predict(PredictArgs),
+    /// Serve a simulated Kubernetes
+    #[command(subcommand)]
+    Sim(SimCommand),
     /// Build, load and list stand-in images
     #[command(subcommand)]
     Images(ImagesCommand),
@@ -230,6 +235,75 @@ pub(crate) struct ReportArgs {
     pub(crate) report: DestinationArgs,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct PredictArgs {
+    /// The manifests; they are applied together
+    #[arg(required = true, value_name = "MANIFEST")]
+    pub(crate) manifests: Vec<PathBuf>,
+    /// How many seeds to try: one seed is one history that a reader may see
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) seeds: u32,
+    /// The first seed
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// How long to look on, from the apply
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration, default_value = "10m")]
+    pub(crate) span: Duration,
+    /// The version of Kubernetes, such as v1.34; the latest if not given
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) kubernetes: Option<String>,
+    /// How many nodes the cluster has; of several, the first takes no Pods
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) nodes: u16,
+    /// A folder of workload files, for images that labproof does not know
+    #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS", hide_env_values = true)]
+    pub(crate) workloads: Option<PathBuf>,
+    /// What to print
+    #[arg(short, long, value_enum, default_value_t = PredictOutput::Table)]
+    pub(crate) output: PredictOutput,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PredictOutput {
+    /// The table of `kubectl get pod --watch`, with the times at which each row may come
+    Table,
+    /// A scenario that expects these rows
+    Rows,
+    /// Everything, for programs
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SimCommand {
+    /// Serve a simulated cluster on this machine, for kubectl and other clients, until it is ended with Ctrl-C
+    Serve(ServeArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ServeArgs {
+    /// How many times as fast as the clock on the wall its time passes, such as 10 or 0.5; at most 100
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
+    pub(crate) speed: f64,
+    /// How many nodes it has; of several, the first takes no Pods
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) nodes: u16,
+    /// The seed: one seed is one history, other seeds are others that a reader may see
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// The version of Kubernetes, such as v1.34; the latest if not given
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) kubernetes: Option<String>,
+    /// A folder of workload files, for images that labproof does not know
+    #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS", hide_env_values = true)]
+    pub(crate) workloads: Option<PathBuf>,
+    /// The port to listen on, at 127.0.0.1; any that is free if not given
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) port: u16,
+    /// The kubeconfig file to write, and to remove at the end; one of labproof's own if not given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImagesCommand {
     /// List the images that stand-ins can play
@@ -301,4 +375,9 @@ pub(crate) struct CleanArgs {
 
 fn duration(text: &str) -> Result<Duration, String> {
     labproof::scenario::parse_duration(text).map_err(|error| error.clone())
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if speed > 0.0 && speed <= 100.0 { Ok(speed) } else { Err("it must be more than 0 and at most 100".to_owned()) }
 }

@@ -6,9 +6,12 @@ mod doctor;
 mod failure;
 mod images;
 mod judge;
+mod kubeconfig;
+mod predict;
 mod run;
 mod select;
 mod signals;
+mod sim;
 mod terminal;
 
 use std::process::ExitCode;
@@ -16,7 +19,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use labproof::exit_code;
 
-use self::args::{Cli, Command, Format};
+use self::args::{Cli, Command, Format, SimCommand};
 use self::failure::Failure;
 use self::terminal::Terminal;
 
@@ -35,6 +38,8 @@ fn command(command: Command, terminal: &Terminal) -> Result<u8, Failure> {
         Command::List(args) => select::list(&args, terminal),
         Command::Judge(args) => judge::judge(&args, terminal),
         Command::Report(args) => judge::report(&args, terminal),
+        Command::Predict(args) => predict::predict(&args, terminal),
+        Command::Sim(SimCommand::Serve(args)) => sim::serve(&args, terminal),
         Command::Images(command) => images::images(command, terminal),
         Command::Doctor(args) => doctor::doctor(args, terminal),
         Command::Clean(args) => clean::clean(&args, terminal),

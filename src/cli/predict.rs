@@ -1,0 +1,63 @@
+//! `labproof predict`.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+
+use labproof::diagnostic::Diagnostic;
+use labproof::exit_code;
+use labproof::manifest::{self, ManifestObject};
+use labproof::plan::images;
+use labproof::predict::{self, PredictOptions};
+use workload::Workloads;
+
+use super::args::{PredictArgs, PredictOutput};
+use super::failure::Failure;
+use super::select;
+use super::terminal::Terminal;
+
+pub(crate) fn predict(args: &PredictArgs, terminal: &Terminal) -> Result<u8, Failure> {
+    let version = args.kubernetes.as_deref().map(str::parse).transpose().map_err(Failure::usage)?.unwrap_or_default();
+    let workloads = select::workloads(args.workloads.as_deref())?;
+    let objects = objects(args)?;
+    warn_of_unknown_images(&objects, &workloads, terminal);
+    let options = PredictOptions {
+        objects: objects.into_iter().map(|object| object.object).collect(),
+        seed: args.seed,
+        seeds: args.seeds as usize,
+        span: args.span,
+        version,
+        nodes: u32::from(args.nodes),
+        workloads,
+    };
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let prediction = predict::predict(&options, threads).map_err(Failure::environment)?;
+    let text = match args.output {
+        PredictOutput::Table => predict::table(&prediction),
+        PredictOutput::Rows => predict::scenario(&prediction, &args.manifests, options.nodes),
+        PredictOutput::Json => serde_json::to_string_pretty(&prediction).map_err(Failure::environment)? + "\n",
+    };
+    terminal.data(&text);
+    Ok(exit_code::PASS)
+}
+
+/// The objects of all manifests, or what is wrong with any of them.
+fn objects(args: &PredictArgs) -> Result<Vec<ManifestObject>, Vec<Diagnostic>> {
+    let mut objects = Vec::new();
+    let mut wrong = Vec::new();
+    for file in &args.manifests {
+        match manifest::read(file) {
+            Ok(read) => objects.extend(read),
+            Err(diagnostics) => wrong.extend(diagnostics),
+        }
+    }
+    if wrong.is_empty() { Ok(objects) } else { Err(wrong) }
+}
+
+fn warn_of_unknown_images(objects: &[ManifestObject], workloads: &Workloads, terminal: &Terminal) {
+    let images: BTreeSet<String> = objects.iter().flat_map(|object| images(&object.object)).collect();
+    for image in images.iter().filter(|image| workloads.get(image).is_none()) {
+        terminal.note(&format!(
+            "warning: no workload describes the image `{image}`, so it cannot be pulled here; describe it in a workload file (--workloads)\n"
+        ));
+    }
+}

@@ -1,0 +1,168 @@
+//! A prediction as a scenario: each Pod's rows, with the windows in which they came.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::history::{History, PodHistory, PodName, State};
+use super::prediction::Prediction;
+use crate::scenario::describe::duration;
+use crate::scenario::manifest_root;
+
+/// A window is wider than what was seen by so much on each side.
+const SLACK: u64 = 1;
+
+/// The longest name of a scenario.
+const LONGEST_NAME: usize = 40;
+
+/// The Pods that one expectation is about: one by its name, or those of a selector.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    Pod(String),
+    Pods(BTreeMap<String, String>),
+}
+
+/// A scenario that applies the manifests and expects what all seeds have shown, for a file below the folder where it is run.
+pub fn scenario(prediction: &Prediction, manifests: &[PathBuf], nodes: u32) -> String {
+    let Prediction { kubernetes, seeds, span, histories, .. } = prediction;
+    let mut text = format!("# What {seeds} seeds of a simulated Kubernetes {kubernetes} show in the first {}.\n", duration(*span));
+    _ = writeln!(text, "name: {}", name(manifests));
+    if nodes > 1 {
+        _ = writeln!(text, "nodes: {nodes}");
+    }
+    text += "steps:\n";
+    match manifests {
+        [manifest] => _ = writeln!(text, "- apply: {}", quoted(&named_from_root(manifest))),
+        several => {
+            let names: Vec<_> = several.iter().map(|manifest| quoted(&named_from_root(manifest))).collect();
+            _ = writeln!(text, "- apply: [{}]", names.join(", "));
+        }
+    }
+    text += "  expect:\n";
+    for subject in subjects(histories) {
+        text += &expectation(&subject, histories, *span).unwrap_or_default();
+    }
+    text
+}
+
+/// Every subject that has Pods in all histories.
+fn subjects(histories: &[History]) -> BTreeSet<Subject> {
+    let of = |history: &History| -> BTreeSet<Subject> {
+        let subjects = history.pods.keys().filter_map(|pod| match &pod.name {
+            PodName::Given(name) => Some(Subject::Pod(name.clone())),
+            PodName::Generated { .. } if pod.labels.is_empty() => None,
+            PodName::Generated { .. } => Some(Subject::Pods(pod.labels.clone())),
+        });
+        subjects.collect()
+    };
+    histories.iter().map(of).reduce(|a, b| &a & &b).unwrap_or_default()
+}
+
+impl Subject {
+    /// The Pods of a history that it is about.
+    fn pods<'h>(&self, history: &'h History) -> Vec<&'h PodHistory> {
+        let is_meant = |pod: &super::history::Pod| match self {
+            Self::Pod(name) => pod.name == PodName::Given(name.clone()),
+            Self::Pods(labels) => labels.iter().all(|(key, value)| pod.labels.get(key) == Some(value)),
+        };
+        history.pods.iter().filter(|(pod, _)| is_meant(pod)).map(|(_, steps)| steps).collect()
+    }
+}
+
+fn expectation(subject: &Subject, histories: &[History], span: Duration) -> Option<String> {
+    let per_seed: Vec<_> = histories.iter().map(|history| subject.pods(history)).collect();
+    let count = per_seed.iter().map(Vec::len).min()?;
+    let pods: Vec<&PodHistory> = per_seed.into_iter().flatten().collect();
+    let rows = common(&pods, span);
+    let windows = windows(&rows, &pods);
+    if rows.is_empty() {
+        return None;
+    }
+    let mut text = match subject {
+        Subject::Pod(name) => format!("  - pod: {}\n", quoted(name)),
+        Subject::Pods(labels) => {
+            let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            format!("  - pods: {{selector: {}, count: {count}, match: each}}\n", quoted(&labels.join(",")))
+        }
+    };
+    text += "    rows:\n";
+    for (State { ready, status, restarts }, (earliest, latest)) in rows.iter().zip(windows) {
+        let from = duration(Duration::from_secs(earliest.as_secs().saturating_sub(SLACK)));
+        let to = duration(Duration::from_secs(latest.as_secs() + u64::from(latest.subsec_nanos() > 0) + SLACK));
+        let [ready, status, restarts] = [ready, status, restarts].map(|text| quoted(text));
+        _ = writeln!(text, "    - {{ready: {ready}, status: {status}, restarts: {restarts}, at: {from}..{to}}}");
+    }
+    let is_all = pods.iter().all(|steps| steps.iter().take(rows.len()).map(|step| &step.state).eq(&rows));
+    if !is_all {
+        text += "    between: any\n";
+    }
+    Some(text)
+}
+
+/// The states that every Pod goes through within the span, in their order; others may come between in some.
+fn common(pods: &[&PodHistory], span: Duration) -> Vec<State> {
+    let within = |steps: &&PodHistory| -> Vec<State> {
+        steps.iter().take_while(|step| step.at <= span).map(|step| step.state.clone()).collect()
+    };
+    pods.iter().map(within).reduce(|a, b| common_subsequence(&a, &b)).unwrap_or_default()
+}
+
+/// The longest common subsequence.
+fn common_subsequence(a: &[State], b: &[State]) -> Vec<State> {
+    let mut longest = vec![vec![0_usize; b.len() + 1]; a.len() + 1];
+    for i in (0..a.len()).rev() {
+        for j in (0..b.len()).rev() {
+            longest[i][j] = if a[i] == b[j] { longest[i + 1][j + 1] + 1 } else { longest[i + 1][j].max(longest[i][j + 1]) };
+        }
+    }
+    let (mut i, mut j, mut common) = (0, 0, Vec::new());
+    while i < a.len() && j < b.len() {
+        if a[i] == b[j] {
+            common.push(a[i].clone());
+            (i, j) = (i + 1, j + 1);
+        } else if longest[i + 1][j] >= longest[i][j + 1] {
+            i += 1;
+        } else {
+            j += 1;
+        }
+    }
+    common
+}
+
+/// When each row was reached first, over all Pods, as the judge reaches rows: each at the first state that is like it.
+fn windows(rows: &[State], pods: &[&PodHistory]) -> Vec<(Duration, Duration)> {
+    let mut windows = vec![(Duration::MAX, Duration::ZERO); rows.len()];
+    for steps in pods {
+        let mut steps = steps.iter();
+        for (row, window) in rows.iter().zip(&mut windows) {
+            if let Some(step) = steps.find(|step| step.state == *row) {
+                *window = (window.0.min(step.at), window.1.max(step.at));
+            }
+        }
+    }
+    windows
+}
+
+/// A DNS label made of the first manifest's name.
+fn name(manifests: &[PathBuf]) -> String {
+    let stem = manifests.first().and_then(|file| file.file_stem()).unwrap_or_default().to_string_lossy().to_lowercase();
+    let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(LONGEST_NAME).collect();
+    let name = name.trim_matches('-');
+    if name.is_empty() { "predicted".to_owned() } else { name.to_owned() }
+}
+
+/// As a scenario below the current folder names the manifest: from the folder `manifests`, if there is one.
+fn named_from_root(manifest: &Path) -> String {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let root = absolute(&manifest_root(Path::new("scenario.yaml")));
+    let whole = absolute(manifest);
+    whole.strip_prefix(&root).unwrap_or(manifest).display().to_string()
+}
+
+/// A text in YAML; plain only where nothing in it has a meaning of its own.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.-=".contains(c);
+    let begins_well = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+    if begins_well && text.chars().all(is_plain) { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+}
