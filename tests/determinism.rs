@@ -39,7 +39,8 @@ fn timeline(plan: &Plan, seed: u64, folder: &Path) -> String {
     let mut provider = SimProvider::new(SimOptions { seed, workloads: images::builtin(), ..SimOptions::default() });
     let report = in_virtual_time(run(plan, &mut provider, &options, &|_| {}, &CancellationToken::new())).expect("a runtime");
     let file = report.scenarios[0].timeline.as_ref().expect("a timeline");
-    Sha256::digest(fs::read(file).expect("it was written")).iter().map(|byte| format!("{byte:02x}")).collect()
+    let hash = Sha256::digest(fs::read(file).expect("it was written"));
+    hash.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 fn timelines(plan: &Plan, seed: u64, runs: usize) -> BTreeSet<String> {

@@ -123,7 +123,9 @@ fn logs_and_descriptions() {
     served.prints_until(&["logs", "--follow", "httpserver-readiness"], |line| line == "Error: Service Unhealthy");
     let log = served.prints(&["logs", "httpserver-readiness"]);
     assert!(log.starts_with("Starting server...\n") && log.contains("Health Check: OK\n"), "{log}");
-    served.prints_until(&["events", "--watch"], |line| line.contains("Readiness probe failed: HTTP probe failed with statuscode: 503"));
+    served.prints_until(&["events", "--watch"], |line| {
+        line.contains("Readiness probe failed: HTTP probe failed with statuscode: 503")
+    });
     let description = served.prints(&["describe", "pod", "httpserver-readiness"]);
     for part in ["Image:          blux2/delayfailserver:1.1", "Normal   Scheduled", "Warning  Unhealthy"] {
         assert!(description.contains(part), "{part}: {description}");

@@ -1,7 +1,6 @@
 //! `labproof predict`.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
 
 use labproof::diagnostic::Diagnostic;
 use labproof::exit_code;
@@ -12,6 +11,7 @@ use workload::Workloads;
 
 use super::args::{PredictArgs, PredictOutput};
 use super::failure::Failure;
+use super::run::seeds;
 use super::select;
 use super::terminal::Terminal;
 
@@ -22,15 +22,13 @@ pub(crate) fn predict(args: &PredictArgs, terminal: &Terminal) -> Result<u8, Fai
     warn_of_unknown_images(&objects, &workloads, terminal);
     let options = PredictOptions {
         objects: objects.into_iter().map(|object| object.object).collect(),
-        seed: args.seed,
-        seeds: args.seeds as usize,
+        seeds: seeds(args.seed, u64::from(args.seeds))?,
         span: args.span,
         version,
         nodes: u32::from(args.nodes),
         workloads,
     };
-    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let prediction = predict::predict(&options, threads).map_err(Failure::environment)?;
+    let prediction = predict::predict(&options).map_err(Failure::environment)?;
     let text = match args.output {
         PredictOutput::Table => predict::table(&prediction),
         PredictOutput::Rows => predict::scenario(&prediction, &args.manifests, options.nodes),

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use labproof::cluster::context::{ContextOptions, ContextProvider};
@@ -109,11 +110,18 @@ fn sim(args: &SimArgs, workloads: Workloads) -> Result<SimOptions, Failure> {
 }
 
 fn many_histories(plan: &Plan, count: u64, options: &RunOptions, cluster: &SimOptions) -> Result<Report, Failure> {
-    let first = cluster.seed;
-    let seeds = first..first.checked_add(count).ok_or_else(|| Failure::usage("there are no seeds above 18446744073709551614"))?;
     let progress = HistoriesProgress::stderr(count);
-    let reports = run_histories(plan, seeds, options, cluster, &|_| progress.ended()).map_err(Failure::environment)?;
-    histories::merge(first, &reports).ok_or_else(|| Failure::environment("no history was simulated"))
+    let reports =
+        run_histories(plan, seeds(cluster.seed, count)?, options, cluster, &|_| progress.ended()).map_err(Failure::environment)?;
+    histories::merge(cluster.seed, &reports).ok_or_else(|| Failure::environment("no history was simulated"))
+}
+
+/// So many seeds from the first one on.
+pub(crate) fn seeds(first: u64, count: u64) -> Result<Range<u64>, Failure> {
+    let end = first
+        .checked_add(count)
+        .ok_or_else(|| Failure::usage(format!("--seed {first}: there are no {count} seeds from there on")))?;
+    Ok(first..end)
 }
 
 /// A single run is always recorded; of many histories only what is asked for.

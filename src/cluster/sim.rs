@@ -1,6 +1,11 @@
 //! A Kubernetes that is simulated inside this process.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use kubesim::Version;
 use workload::Workloads;
@@ -42,6 +47,32 @@ impl SimProvider {
 pub fn in_virtual_time<T>(work: impl Future<Output = T>) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     Ok(runtime.block_on(work))
+}
+
+/// Does the work once for each seed, on as many threads as there are cores; gives what came of it in the order of the seeds, however
+/// the threads ran.
+///
+/// # Errors
+/// That of the first seed that has one; no further seeds are begun then.
+pub fn each_seed<T: Send, E: Send>(seeds: Range<u64>, work: &(dyn Fn(u64) -> Result<T, E> + Sync)) -> Result<Vec<T>, E> {
+    let next = AtomicU64::new(seeds.start);
+    let done = Mutex::new(BTreeMap::new());
+    let work_on = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            let result = work(seed);
+            if result.is_err() {
+                next.store(seeds.end, Ordering::Relaxed);
+            }
+            done.lock().unwrap_or_else(PoisonError::into_inner).insert(seed, result);
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work_on))));
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
 impl Provider for SimProvider {

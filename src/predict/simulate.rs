@@ -1,10 +1,8 @@
 //! Applies manifests to simulated clusters, each with a seed of its own.
 
 use std::cell::Cell;
-use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::fmt::Display;
+use std::ops::Range;
 use std::time::Duration;
 
 use kubesim::Version;
@@ -13,7 +11,7 @@ use workload::Workloads;
 use super::history::{History, Recorder};
 use super::prediction::Prediction;
 use crate::act::Actor;
-use crate::cluster::sim::{SimOptions, SimProvider};
+use crate::cluster::sim::{SimOptions, SimProvider, each_seed, in_virtual_time};
 use crate::cluster::{Cluster, Needs, Provider, namespace};
 use crate::observe::Observer;
 use crate::scenario::Action;
@@ -30,10 +28,8 @@ const NAMESPACE_LIMIT: Duration = Duration::from_mins(1);
 pub struct PredictOptions {
     /// The objects to apply, in this order.
     pub objects: Vec<serde_json::Value>,
-    /// The first seed.
-    pub seed: u64,
-    /// How many seeds are tried.
-    pub seeds: usize,
+    /// The seeds that are tried.
+    pub seeds: Range<u64>,
     /// How long is looked on, from the apply.
     pub span: Duration,
     /// The version of Kubernetes.
@@ -52,58 +48,33 @@ pub struct PredictError {
 }
 
 impl PredictError {
-    fn new(problem: impl ToString) -> Self {
+    fn new(problem: &dyn Display) -> Self {
         Self { problem: problem.to_string() }
     }
 }
 
-/// Tries all seeds, on so many threads; the prediction does not depend on how many. The error is that of the first seed that has one.
-pub fn predict(options: &PredictOptions, threads: NonZeroUsize) -> Result<Prediction, PredictError> {
-    let next = AtomicUsize::new(0);
-    let tried: Mutex<Vec<(usize, Result<History, PredictError>)>> = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..threads.get().min(options.seeds) {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= options.seeds {
-                        return;
-                    }
-                    let history = simulate(options.seed.wrapping_add(index as u64), options);
-                    if history.is_err() {
-                        // The others would most likely say the same.
-                        next.store(options.seeds, Ordering::Relaxed);
-                    }
-                    tried.lock().unwrap_or_else(PoisonError::into_inner).push((index, history));
-                }
-            });
-        }
-    });
-    let mut tried = tried.into_inner().unwrap_or_else(PoisonError::into_inner);
-    tried.sort_by_key(|(index, _)| *index);
-    let histories = tried.into_iter().map(|(_, history)| history).collect::<Result<_, _>>()?;
+/// Tries all seeds, on all cores. The error is that of the first seed that has one.
+pub fn predict(options: &PredictOptions) -> Result<Prediction, PredictError> {
+    let histories = each_seed(options.seeds.clone(), &|seed| simulate(seed, options))?;
     Ok(Prediction::new(options.version.to_string(), options.span, histories))
 }
 
-/// One seed, on a runtime of its own whose clock jumps from timer to timer.
 fn simulate(seed: u64, options: &PredictOptions) -> Result<History, PredictError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.map_err(PredictError::new)?.block_on(async {
-        let PredictOptions { version, workloads, nodes, .. } = options;
-        let simulated = SimOptions { run_id: NAME.to_owned(), seed, version: *version, workloads: workloads.clone() };
-        let mut provider = SimProvider::new(simulated);
-        let needs = Needs { nodes: *nodes, ..Needs::default() };
-        let cluster = provider.provision(&needs, &|_| {}).await.map_err(PredictError::new)?;
+    let history = in_virtual_time(async {
+        let mut provider = SimProvider::new(SimOptions { seed, version: options.version, workloads: options.workloads.clone() });
+        let needs = Needs { nodes: options.nodes, ..Needs::default() };
+        let cluster = provider.provision(&needs, &|_| {}).await.map_err(|error| PredictError::new(&error))?;
         apply_and_look(seed, &cluster, options).await
-    })
+    });
+    history.map_err(|error| PredictError::new(&error))?
 }
 
 async fn apply_and_look(seed: u64, cluster: &Cluster, options: &PredictOptions) -> Result<History, PredictError> {
     let client = &cluster.client;
-    let namespace = namespace::create(client, NAME, NAME, NAMESPACE_LIMIT).await.map_err(PredictError::new)?;
+    let namespace = namespace::create(client, NAME, NAME, NAMESPACE_LIMIT).await.map_err(|error| PredictError::new(&error))?;
     let clock = cluster.clock.restarted();
     let pods = [("v1".to_owned(), "Pod".to_owned())];
-    let mut observer = Observer::start(client.clone(), clock, &namespace, &pods).await.map_err(PredictError::new)?;
+    let mut observer = Observer::start(client.clone(), clock, &namespace, &pods).await.map_err(|error| PredictError::new(&error))?;
     let actor = Actor { client: client.clone(), namespace };
     let (action, start) = (Action::Apply(Vec::new()), Cell::new(Duration::ZERO));
     let mut sending = || start.set(clock.elapsed());

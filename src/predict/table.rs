@@ -49,7 +49,8 @@ fn otherwise(other: &Variant, usual: &Variant) -> String {
 fn lines<'a>(rows: impl Iterator<Item = &'a PredictedRow>) -> String {
     let mut cells = vec![["NAME", "READY", "STATUS", "RESTARTS", "TIME"].map(str::to_owned).to_vec()];
     cells.extend(rows.map(|row| {
-        let texts = [&row.pod.name.to_string(), &row.state.ready, &row.state.status, &row.state.restarts].map(|text| printable(text));
+        let texts =
+            [&row.pod.name.to_string(), &row.state.ready, &row.state.status, &row.state.restarts].map(|text| printable(text));
         texts.into_iter().chain([time(row.earliest, row.latest)]).collect()
     }));
     if cells.len() == 1 {

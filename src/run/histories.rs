@@ -1,16 +1,12 @@
-//! Runs a plan on many simulated clusters, on as many threads as there are cores.
+//! Runs a plan on many simulated clusters.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use tokio_util::sync::CancellationToken;
 
 use super::all::{RunOptions, run};
-use crate::cluster::sim::{SimOptions, SimProvider, in_virtual_time};
+use crate::cluster::sim::{SimOptions, SimProvider, each_seed, in_virtual_time};
 use crate::plan::Plan;
 use crate::report::Report;
 
@@ -26,25 +22,11 @@ pub fn run_histories(
     cluster: &SimOptions,
     ended: &(dyn Fn(&Report) + Sync),
 ) -> io::Result<Vec<Report>> {
-    let next = AtomicU64::new(seeds.start);
-    let reports = Mutex::new(BTreeMap::new());
-    let work = || {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end {
-                return Ok(());
-            }
-            let report = run_history(plan, seed, options, cluster)?;
-            ended(&report);
-            reports.lock().unwrap_or_else(PoisonError::into_inner).insert(seed, report);
-        }
-    };
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        running.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked"))))
-    })?;
-    Ok(reports.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect())
+    each_seed(seeds, &|seed| {
+        let report = run_history(plan, seed, options, cluster)?;
+        ended(&report);
+        Ok(report)
+    })
 }
 
 fn run_history(plan: &Plan, seed: u64, options: &RunOptions, cluster: &SimOptions) -> io::Result<Report> {

@@ -85,7 +85,7 @@ fn the_initial_delay_counts_from_the_floored_start() {
 }
 
 /// The sync that sees the container pokes the readiness probe before it hands on the status in which the probe's worker
-/// looks for the container (prober_manager.go:UpdatePodStatus, kubelet.go:SyncPod). When the worker is faster, and no further
+/// looks for the container (`prober_manager.go:UpdatePodStatus`, `kubelet.go:SyncPod`). When the worker is faster, and no further
 /// sync follows, it finds the container at its next tick only: so did two of ten Pods recorded on v1.37.2. Its first verdict
 /// has the Pod synced, which pokes it again: two probes come at once then.
 #[test]

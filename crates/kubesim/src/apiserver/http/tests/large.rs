@@ -92,7 +92,7 @@ async fn a_watch_from_any_revision_leads_to_the_same_state() {
         let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
         deployments.patch("d", &PatchParams::default(), &patch).await.unwrap();
     }
-    cluster.clock().sleep(Duration::from_secs(60)).await;
+    cluster.clock().sleep(Duration::from_mins(1)).await;
     let state = |list: &Value| -> std::collections::BTreeMap<String, Value> {
         let items = list["items"].as_array().unwrap().iter();
         items
