@@ -118,16 +118,13 @@ fn hands_on() {
 fn logs_and_descriptions() {
     let served = Served::new(&["--speed", "20", "--kubernetes", "v1.34.2"]);
     assert!(served.prints(&["version"]).contains("Server Version: v1.34.2"));
-    served.prints(&["apply", "-f", "manifests/chapter-07/pod-readiness.yaml"]);
-    served.prints(&["wait", "--for=condition=Ready", "pod/httpserver-readiness", "--timeout=60s"]);
-    served.prints_until(&["logs", "--follow", "httpserver-readiness"], |line| line == "Error: Service Unhealthy");
-    let log = served.prints(&["logs", "httpserver-readiness"]);
-    assert!(log.starts_with("Starting server...\n") && log.contains("Health Check: OK\n"), "{log}");
-    served.prints_until(&["events", "--watch"], |line| {
-        line.contains("Readiness probe failed: HTTP probe failed with statuscode: 503")
-    });
-    let description = served.prints(&["describe", "pod", "httpserver-readiness"]);
-    for part in ["Image:          blux2/delayfailserver:1.1", "Normal   Scheduled", "Warning  Unhealthy"] {
+    served.prints(&["apply", "-f", "manifests/chapter-07/pod-startup.yaml"]);
+    served.prints_until(&["logs", "--follow", "slow-starter", "--pod-running-timeout=1m"], |line| line == "Listening on port 8080");
+    served.prints(&["wait", "--for=condition=Ready", "pod/slow-starter", "--timeout=60s"]);
+    let log = served.prints(&["logs", "slow-starter"]);
+    assert!(log.starts_with("Starting...\n") && log.contains("Listening on port 8080\n"), "{log}");
+    let description = served.prints(&["describe", "pod", "slow-starter"]);
+    for part in ["Image:          labproof/slow-starter:1.0", "Normal   Scheduled", "Warning  Unhealthy", "Startup probe failed: "] {
         assert!(description.contains(part), "{part}: {description}");
     }
 }
