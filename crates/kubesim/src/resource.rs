@@ -109,11 +109,13 @@ pub static PODS: Resource = Resource {
     short_names: &["po"],
     in_all: true,
     subresources: &[
+        of("attach", ("", "v1", "PodAttachOptions"), &["create", "get"]),
         of("binding", ("", "v1", "Binding"), &["create"]),
         Subresource { name: "ephemeralcontainers", kind: None, verbs: &["get", "patch", "update"] },
         of("eviction", ("policy", "v1", "Eviction"), &["create"]),
         of("exec", ("", "v1", "PodExecOptions"), &["create", "get"]),
         Subresource { name: "log", kind: None, verbs: &["get"] },
+        of("portforward", ("", "v1", "PodPortForwardOptions"), &["create", "get"]),
         of("proxy", ("", "v1", "PodProxyOptions"), PROXY_VERBS),
         Subresource { name: "resize", kind: None, verbs: &["get", "patch", "update"] },
         STATUS,

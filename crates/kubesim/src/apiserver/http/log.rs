@@ -1,4 +1,4 @@
-//! The subresources `log` and `exec` of Pods, answered by the kubelet of their node.
+//! The subresource `log` of Pods, answered by the kubelet of their node.
 
 use std::sync::Arc;
 
@@ -89,12 +89,6 @@ impl ApiServer {
             since: time.or(seconds.map(before_now)),
             limit: limit.map(size),
         })
-    }
-
-    /// Running commands needs a connection of its own kind, which this service does not offer.
-    pub(super) fn exec(&self, at: &Place, _request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
-        self.pod_and_node(at)?;
-        Err(StatusError::bad_request("Upgrade request required"))
     }
 
     /// A Pod and the API of its node, if it has one.

@@ -2,6 +2,7 @@
 
 mod body;
 mod discovery;
+mod exec;
 mod list;
 mod log;
 mod media;
@@ -24,6 +25,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body::Body;
+use hyper::upgrade::OnUpgrade;
 
 use self::{body::error_response, media::Accept, path::Target, query::Query};
 use super::{ApiServer, Origin, Writer};
@@ -54,6 +56,8 @@ struct Incoming {
     accept: Accept,
     body: Bytes,
     warnings: Mutex<Vec<String>>,
+    /// The connection itself, where the client wants to speak something else on it.
+    upgrade: Mutex<Option<OnUpgrade>>,
 }
 
 impl Incoming {
@@ -96,6 +100,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        if exec::needs_connection(&request) {
+            let service = self.clone();
+            return Box::pin(async move { Ok(exec::over_a_connection(service, request).await) });
+        }
         let api = self.api.clone();
         Box::pin(async move { Ok(api.answer(request).await.unwrap_or_else(|error| error_response(&error))) })
     }
@@ -107,15 +115,17 @@ impl ApiServer {
         B: Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let query = Query::parse(parts.uri.query());
         let target = path::parse(parts.uri.path())?;
         let body = body::read(body).await?;
         // What a workload or a log answers is not an object, so that no form of one can be asked for.
-        let raw = ["proxy", "log", "exec"];
+        let raw = ["attach", "exec", "log", "portforward", "proxy"];
         let is_raw = matches!(&target, Target::Object { subresource, .. } if raw.contains(&subresource.as_str()));
         let accept = if is_raw { Accept::PLAIN } else { media::accept(&parts.headers)? };
-        let incoming = Incoming { method: parts.method, query, headers: parts.headers, accept, body, warnings: Mutex::default() };
+        let upgrade = Mutex::new(parts.extensions.remove::<OnUpgrade>());
+        let (method, headers) = (parts.method, parts.headers);
+        let incoming = Incoming { method, query, headers, accept, body, warnings: Mutex::default(), upgrade };
         let mut response = match target {
             Target::Document(path) => self.document(&path, &incoming)?,
             Target::Review(name) => discovery::review(&name, &incoming)?,

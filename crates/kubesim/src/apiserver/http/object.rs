@@ -49,6 +49,7 @@ impl ApiServer {
             "log" => self.log(at, request),
             "proxy" => self.proxy(at, request).await,
             "exec" => self.exec(at, request),
+            "attach" | "portforward" => self.not_simulated(at),
             "scale" => self.scale(at, request),
             "binding" | "eviction" | "token" => self.created_subresource(at, request),
             _ => self.stored_object(at, request),

@@ -1,5 +1,6 @@
 //! The API through `kube::Client`, in virtual time.
 
+mod exec;
 mod fuzz;
 mod large;
 
