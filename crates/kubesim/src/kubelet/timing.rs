@@ -29,6 +29,10 @@ pub(super) const START: [Duration; 2] = [ms(40), ms(200)];
 pub(super) const STOP: [Duration; 2] = [ms(20), ms(80)];
 /// Asking a registry for an image.
 pub(super) const PULL: [Duration; 2] = [ms(800), ms(2_800)];
+/// A probe's connection, and an answer that the program gives at once.
+pub(super) const REQUEST: [Duration; 2] = [ms(1), ms(8)];
+/// Starting a command in a running container.
+pub(super) const EXEC: [Duration; 2] = [ms(40), ms(250)];
 /// A relist of one Pod, asked for by its worker.
 pub(super) const RELIST_POD: [Duration; 2] = [ms(6), ms(40)];
 
