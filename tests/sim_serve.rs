@@ -80,12 +80,13 @@ impl Served {
         for line in BufReader::new(process.stdout.take().unwrap()).lines() {
             lines.push(line.unwrap());
             if lines.last().is_some_and(|line| is_wanted(line)) {
-                process.kill().unwrap();
-                process.wait().unwrap();
-                return lines;
+                break;
             }
         }
-        panic!("kubectl {arguments:?} ended after {lines:#?}");
+        let _ = process.kill();
+        process.wait().unwrap();
+        assert!(lines.last().is_some_and(|line| is_wanted(line)), "kubectl {arguments:?} ended after {lines:#?}");
+        lines
     }
 }
 

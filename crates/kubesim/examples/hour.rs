@@ -21,16 +21,21 @@ const CRASHING: &str = "{image: 'crashing:1', timers: [{after: 3s, exit: 1}]}";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pods: usize = std::env::args().nth(1).map_or(Ok(300), |count| count.parse())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    let workloads: Workloads = [Workload::from_yaml(SERVER)?, Workload::from_yaml(CRASHING)?].into_iter().collect();
     let start = k8s_openapi::jiff::Timestamp::now();
-    let restarts = runtime.block_on(run(pods, workloads))?;
+    let restarts = hour(pods)?;
     let taken = k8s_openapi::jiff::Timestamp::now().duration_since(start);
     #[allow(clippy::print_stdout)]
     {
         println!("one hour of {pods} Pods with {restarts} restarts took {taken:.1?}");
     }
     Ok(())
+}
+
+/// Simulates it; gives how often containers were restarted.
+pub fn hour(pods: usize) -> Result<i32, Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    let workloads: Workloads = [Workload::from_yaml(SERVER)?, Workload::from_yaml(CRASHING)?].into_iter().collect();
+    runtime.block_on(run(pods, workloads))
 }
 
 async fn run(pods: usize, workloads: Workloads) -> Result<i32, Box<dyn std::error::Error>> {

@@ -83,7 +83,7 @@ impl Drop for StopTasks {
 pub(crate) async fn run(node: String, taints: Vec<Taint>, component: Component) {
     let mut random = component.random.fork("ticks");
     let second = Duration::ZERO..Duration::from_secs(1);
-    let takes = random.between(Duration::from_millis(8)..Duration::from_millis(60));
+    let takes = timing::skewed(&mut random, timing::RELIST);
     let (recorder, recording) = Recorder::new(component.part("events"), "kubelet", Some(&node));
     let (statuses, changed) = mpsc::unbounded_channel();
     let index = node_index(&node);
@@ -108,7 +108,7 @@ pub(crate) async fn run(node: String, taints: Vec<Taint>, component: Component) 
     });
     let _guard = StopTasks(Arc::clone(&kubelet));
     kubelet.spawn(recording);
-    kubelet.spawn(status_manager::run(kubelet.client.fork("status"), changed));
+    kubelet.spawn(status_manager::run(kubelet.clock, kubelet.client.fork("status"), changed));
     kubelet.spawn(pleg::run(Arc::clone(&kubelet)));
     kubelet.spawn(node_status::run(Arc::clone(&kubelet), kubelet.client.fork("node")));
     kubelet.client.serve_node(&kubelet.node, Arc::new(server::Server(Arc::downgrade(&kubelet))));

@@ -32,6 +32,8 @@ pub(super) struct PodEntry {
     going: watch::Sender<bool>,
     /// Whether its volumes are mounted.
     mounted: AtomicBool,
+    /// Whether its containers have been stopped for good.
+    stopped: AtomicBool,
     /// When its containers are to be dead, if their grace was cut short.
     pub(super) deadline: watch::Sender<Duration>,
     random: Mutex<Random>,
@@ -68,6 +70,7 @@ impl PodEntry {
             removed: AtomicBool::new(false),
             going: watch::Sender::new(false),
             mounted: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
             deadline: watch::Sender::new(Duration::MAX),
             random: Mutex::new(random),
             inbox: Inbox::default(),
@@ -111,6 +114,14 @@ impl PodEntry {
 
     pub(super) fn set_mounted(&self) {
         self.mounted.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_stopped(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn is_removed(&self) -> bool {

@@ -16,6 +16,7 @@ use super::{
     sync::{self, Outcome, StartFailure},
     terminate, timing,
 };
+use crate::Random;
 
 /// After a sync without errors (jittered to [60 s, 90 s)).
 const RESYNC: Duration = Duration::from_mins(1);
@@ -24,6 +25,8 @@ const RETRY: Duration = Duration::from_secs(10);
 /// The longest that a crash-loop back-off is waited for at once.
 const MOST: Duration = Duration::from_mins(1);
 const JITTER: f64 = 0.5;
+/// How often the status manager sends the end of the containers before the worker has noted that they are stopped.
+const OVERTAKEN: f64 = 0.1;
 
 /// Requests to sync a Pod: however many come while a sync goes on, they are one.
 #[derive(Debug, Default)]
@@ -77,19 +80,19 @@ impl Inbox {
 pub(super) async fn run(kubelet: Arc<Kubelet>, pod: Arc<PodEntry>) {
     let mut requeue = None;
     let mut last_sync = None;
-    loop {
+    let status = loop {
         wait(&kubelet, &pod, requeue).await;
         let status = match last_sync {
             None => Arc::default(),
             Some(since) => pleg::newer_than(&kubelet, &pod, since).await,
         };
         if pod.is_going() {
-            break;
+            break status;
         }
         let outcome = sync::sync_pod(&kubelet, &pod, &status).await;
         last_sync = Some(kubelet.clock.elapsed());
         match outcome {
-            Outcome::Finished => break,
+            Outcome::Finished => break pleg::newer_than(&kubelet, &pod, kubelet.clock.elapsed()).await,
             Outcome::Going => pod.inbox.request(),
             Outcome::Done { acted } => {
                 if acted && kubelet.version.at_least(36) {
@@ -100,9 +103,12 @@ pub(super) async fn run(kubelet: Arc<Kubelet>, pod: Arc<PodEntry>) {
             }
             Outcome::Failed(failures) => requeue = Some(retry(&kubelet, &pod, &failures)),
         }
-    }
-    let status = Arc::clone(&pod.relisted.borrow().status);
+    };
     terminate::terminating(&kubelet, &pod, &status).await;
+    if pod.chance(Random::unit) < OVERTAKEN {
+        kubelet.clock.sleep(timing::OVERTAKING).await;
+    }
+    pod.set_stopped();
     let since = kubelet.clock.elapsed();
     let status = pleg::newer_than(&kubelet, &pod, since).await;
     terminate::terminated(&kubelet, &pod, &status).await;

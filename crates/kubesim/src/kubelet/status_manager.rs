@@ -13,8 +13,9 @@ use super::{
     Kubelet,
     pod::{PodEntry, is_deleting, lock, spec},
     status::conditions::{self, View},
+    timing,
 };
-use crate::{DeleteOptions, LoopbackClient, Patch};
+use crate::{Clock, DeleteOptions, LoopbackClient, Patch};
 
 /// The status of a Pod as the kubelet has it.
 #[derive(Debug, Default)]
@@ -140,7 +141,12 @@ pub(super) fn finish(kubelet: &Kubelet, entry: &Arc<PodEntry>) {
             status.phase = Some("Failed".to_owned());
         }
     });
-    lock(&entry.status).finished = true;
+    {
+        let mut cache = lock(&entry.status);
+        cache.finished = true;
+        // Written in any case: the phase may have been held back until now.
+        cache.version += 1;
+    }
     kubelet.push_status(entry);
 }
 
@@ -162,17 +168,20 @@ pub(super) fn deletion_requested(kubelet: &Kubelet, entry: &Arc<PodEntry>) {
 }
 
 /// Tells the API server what changed, one Pod after the other.
-pub(super) async fn run(client: LoopbackClient, mut changed: mpsc::UnboundedReceiver<Arc<PodEntry>>) {
+pub(super) async fn run(clock: Clock, client: LoopbackClient, mut changed: mpsc::UnboundedReceiver<Arc<PodEntry>>) {
     while let Some(entry) = changed.recv().await {
         if entry.is_removed() {
             continue;
         }
+        clock.sleep(entry.draw(timing::STATUS)).await;
         let (status, version) = {
             let cache = lock(&entry.status);
             let unsent = cache.version != cache.synced;
             (cache.status.clone().filter(|_| unsent), cache.version)
         };
-        if let Some(status) = status {
+        if let Some(mut status) = status {
+            clock.sleep(entry.draw(timing::STATUS)).await;
+            hold_back_end(&entry, &mut status);
             let patch = Patch::Strategic(patch(&entry, &status));
             if let Err(error) = client.patch_status::<Pod>(&entry.namespace, &entry.name, &patch).await {
                 tracing::debug!(%error, pod = entry.name, "the status was not written");
@@ -185,6 +194,18 @@ pub(super) async fn run(client: LoopbackClient, mut changed: mpsc::UnboundedRece
             // Somebody else may have been faster.
             let _ = client.delete::<Pod>(&entry.namespace, &entry.name, &options).await;
         }
+    }
+}
+
+/// No Pod is over as long as its containers are not known to be stopped (`status_manager.go:mergePodStatus`).
+fn hold_back_end(entry: &PodEntry, status: &mut PodStatus) {
+    let is_over = |phase: &Option<String>| matches!(phase.as_deref(), Some("Succeeded" | "Failed"));
+    if !is_over(&status.phase) || entry.is_stopped() {
+        return;
+    }
+    let phase = entry.pod().status.as_ref().and_then(|status| status.phase.clone());
+    if !is_over(&phase) {
+        status.phase = phase;
     }
 }
 

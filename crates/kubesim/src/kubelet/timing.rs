@@ -20,15 +20,27 @@ pub(super) const UNMOUNT: [Duration; 2] = [ms(20), ms(300)];
 /// Making a sandbox, with its network.
 pub(super) const SANDBOX: [Duration; 2] = [ms(180), ms(900)];
 /// Stopping a sandbox.
-pub(super) const STOP_SANDBOX: [Duration; 2] = [ms(60), ms(300)];
+pub(super) const STOP_SANDBOX: [Duration; 2] = [ms(60), ms(1_300)];
 /// Making a container whose image is there.
 pub(super) const CREATE: [Duration; 2] = [ms(50), ms(280)];
 /// Starting a container.
 pub(super) const START: [Duration; 2] = [ms(40), ms(200)];
-/// From the exit of a process to the runtime's answer that its container has stopped.
-pub(super) const STOP: [Duration; 2] = [ms(20), ms(80)];
+/// From a container's end to the runtime's answer that it has stopped.
+pub(super) const STOP: [Duration; 2] = [ms(10), ms(50)];
 /// Asking a registry for an image.
-pub(super) const PULL: [Duration; 2] = [ms(800), ms(2_800)];
+pub(super) const PULL: [Duration; 2] = [ms(20), ms(2_800)];
+/// A probe's connection, and an answer that the program gives at once.
+pub(super) const REQUEST: [Duration; 2] = [ms(1), ms(8)];
+/// Starting a command in a running container.
+pub(super) const EXEC: [Duration; 2] = [ms(40), ms(250)];
+/// Until the status manager takes up a status, and again until it has read the Pod that it writes it to.
+pub(super) const STATUS: [Duration; 2] = [ms(1), ms(20)];
+/// A Pod worker that the status manager overtakes is late by this much.
+pub(super) const OVERTAKING: Duration = ms(60);
+/// A relist of all Pods.
+pub(super) const RELIST: [Duration; 2] = [ms(8), ms(400)];
+/// From the exit of a process to the runtime's knowing it.
+pub(super) const EXIT: [Duration; 2] = [ms(5), ms(250)];
 /// A relist of one Pod, asked for by its worker.
 pub(super) const RELIST_POD: [Duration; 2] = [ms(6), ms(40)];
 

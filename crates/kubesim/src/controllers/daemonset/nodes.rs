@@ -76,6 +76,8 @@ impl Plan {
             self.to_delete.push(pod);
             self.again = Some(FAILED_BACKOFF);
         }
+        // A Pod that goes keeps its place until it is gone, unless it has ended.
+        let taken = alive.iter().any(|pod| pods::is_deleting(pod) && !pods::is_terminal(pod));
         let mut present: Vec<_> = alive.into_iter().filter(|pod| !pods::is_deleting(pod) && !pods::is_terminal(pod)).collect();
         if !runs {
             self.misplaced += usize::from(!present.is_empty());
@@ -84,7 +86,7 @@ impl Plan {
             }
             return;
         }
-        if present.is_empty() && self.again.is_none() {
+        if present.is_empty() && !taken && self.again.is_none() {
             self.to_create.push(node.to_owned());
         }
         if present.len() > 1 {

@@ -11,7 +11,7 @@ use crate::kubelet::{
     Kubelet,
     pod::{PodEntry, lock},
     runtime::{ExecError, NoAnswer},
-    wording,
+    timing, wording,
 };
 
 /// Output beyond this is cut off.
@@ -36,7 +36,10 @@ pub(super) async fn run(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry>, container
     }
     if let Some(socket) = &probe.tcp_socket {
         return match port_number(container, &socket.port) {
-            Ok(port) => tcp(entry, socket.host.as_deref(), port),
+            Ok(port) => {
+                kubelet.clock.sleep(entry.draw(timing::REQUEST)).await;
+                tcp(entry, socket.host.as_deref(), port)
+            }
             Err(error) => Outcome::Error(error),
         };
     }
@@ -80,6 +83,7 @@ async fn http(
     if https && entry.listener(port).is_some() {
         return failure("http: server gave HTTP response to HTTPS client".to_owned());
     }
+    kubelet.clock.sleep(entry.draw(timing::REQUEST)).await;
     match entry.answer(kubelet, port, &format!("{slash}{path}"), timeout).await {
         Err(NoAnswer::Refused) => refused(),
         Err(NoAnswer::Closed) => failure("EOF".to_owned()),

@@ -8,6 +8,7 @@ use crate::{
     kubelet::{
         Kubelet,
         pod::{PodEntry, lock},
+        timing,
     },
     node_api::ExecOutput,
 };
@@ -44,6 +45,7 @@ impl PodEntry {
         let missing = |error: String| ExecError::NotStarted(format!("exec failed: unable to start container process: {error}"));
         let Some(workload) = kubelet.workloads.get(&image) else { return Err(missing(format!("no image {image:?}"))) };
         let start = Start { command: command.to_vec(), args: Vec::new(), env: BTreeMap::new(), files: BTreeMap::new() };
+        kubelet.clock.sleep(self.draw(timing::EXEC)).await;
         let (mut process, mut effects) =
             Process::start(Arc::clone(workload), &start).map_err(|error| missing(error.to_string()))?;
         let began = kubelet.clock.elapsed();

@@ -44,6 +44,8 @@ struct Instance {
     /// Tells the task that drives the process to look anew.
     wake: Arc<Notify>,
     memory_limit: u64,
+    /// The program has exited with this code; the runtime knows it at this time.
+    ending: Option<(Duration, u8)>,
 }
 
 /// What the runtime says of a container.

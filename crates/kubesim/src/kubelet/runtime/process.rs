@@ -10,6 +10,7 @@ use crate::{
     kubelet::{
         Kubelet,
         pod::{PodEntry, lock},
+        timing,
     },
     node_api::ContainerLog,
 };
@@ -57,6 +58,7 @@ impl PodEntry {
             process: None,
             log: ContainerLog::default(),
             wake: Arc::new(Notify::new()),
+            ending: None,
             memory_limit: new.memory_limit.unwrap_or(NODE_MEMORY),
         };
         let (process, effects) = match Process::start(new.workload, &start) {
@@ -105,6 +107,23 @@ impl PodEntry {
         Some(result)
     }
 
+    /// Lets a program do what is due, or lets it be known that it has exited.
+    fn advance(self: &Arc<Self>, kubelet: &Kubelet, id: &str) {
+        let ending = {
+            let mut runtime = lock(&self.runtime);
+            let Some(index) = runtime.find(id) else { return };
+            let ending = runtime.instances[index].ending;
+            if let Some((_, code)) = ending {
+                let reason = if code == 0 { "Completed" } else { "Error" };
+                self.finish(kubelet, &mut runtime, index, i32::from(code), reason);
+            }
+            ending
+        };
+        if ending.is_none() {
+            self.with_process(kubelet, id, |process, now| ((), process.advance(now)));
+        }
+    }
+
     /// Ends a running container from outside.
     pub(super) fn kill_process(self: &Arc<Self>, kubelet: &Kubelet, id: &str) {
         let mut runtime = lock(&self.runtime);
@@ -125,8 +144,8 @@ impl PodEntry {
                     }
                 }
                 Effect::Exit(code) => {
-                    let reason = if code == 0 { "Completed" } else { "Error" };
-                    self.finish(kubelet, runtime, index, i32::from(code), reason);
+                    let at = kubelet.clock.elapsed() + self.draw(timing::EXIT);
+                    runtime.instances[index].ending = Some((at, code));
                 }
             }
         }
@@ -170,7 +189,8 @@ async fn drive(kubelet: Arc<Kubelet>, pod: Arc<PodEntry>, id: String, wake: Arc<
             let runtime = lock(&pod.runtime);
             let Some(instance) = runtime.find(&id).and_then(|index| runtime.instances.get(index)) else { return };
             let State::Running(started) = instance.record.state else { return };
-            instance.process.as_ref().and_then(Process::next_wakeup).map(|after| started.saturating_add(after))
+            let wakeup = || instance.process.as_ref()?.next_wakeup().map(|after| started.saturating_add(after));
+            instance.ending.map(|(at, _)| at).or_else(wakeup)
         };
         match next {
             None => wake.notified().await,
@@ -179,7 +199,7 @@ async fn drive(kubelet: Arc<Kubelet>, pod: Arc<PodEntry>, id: String, wake: Arc<
                     biased;
                     () = wake.notified() => {}
                     () = kubelet.clock.sleep_until(at) => {
-                        pod.with_process(&kubelet, &id, |process, now| ((), process.advance(now)));
+                        pod.advance(&kubelet, &id);
                     }
                 }
             }
