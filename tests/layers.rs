@@ -3,11 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PURE: [&str; 11] = [
+const PURE: [&str; 15] = [
     "src/scenario",
     "src/yaml.rs",
     "src/diagnostic.rs",
     "src/plan.rs",
+    "src/predict/history.rs",
+    "src/predict/prediction.rs",
+    "src/predict/scenario.rs",
+    "src/predict/table.rs",
     "src/manifest.rs",
     "src/timeline.rs",
     "src/run/recording.rs",

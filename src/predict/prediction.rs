@@ -142,3 +142,79 @@ fn row<'a>(pod: &Pod, steps: impl Iterator<Item = &'a Step>) -> Option<(Duration
     let row = PredictedRow { pod: pod.clone(), state: first.state.clone(), earliest: first.at, latest: last.at };
     Some((steps.get(steps.len() / 2)?.at, row))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::PodName;
+    use super::*;
+
+    const SPAN: Duration = Duration::from_mins(1);
+
+    /// A history of Pods by name, each with its states and their times in seconds.
+    fn history(seed: u64, pods: &[(&str, &[(&str, u64)])]) -> History {
+        let pods = pods.iter().map(|(name, steps)| {
+            let step = |(status, at): &(&str, u64)| Step {
+                state: State { status: (*status).to_owned(), ..State::default() },
+                at: Duration::from_secs(*at),
+            };
+            let pod = Pod { name: PodName::Given((*name).to_owned()), labels: BTreeMap::new() };
+            (pod, steps.iter().map(step).collect())
+        });
+        History { seed, pods: pods.collect() }
+    }
+
+    /// `web Running 3..5` for each row.
+    fn words<'a>(rows: impl IntoIterator<Item = &'a PredictedRow>) -> Vec<String> {
+        let word = |row: &PredictedRow| {
+            format!("{} {} {}..{}", row.pod.name, row.state.status, row.earliest.as_secs(), row.latest.as_secs())
+        };
+        rows.into_iter().map(word).collect()
+    }
+
+    fn predict(histories: Vec<History>) -> Prediction {
+        Prediction::new("v1.37.2".to_owned(), SPAN, histories)
+    }
+
+    #[test]
+    fn a_row_has_the_range_of_its_times_and_rows_their_usual_order() {
+        let prediction = predict(vec![
+            history(0, &[("a", &[("Pending", 0), ("Running", 9)]), ("b", &[("Running", 3)])]),
+            history(1, &[("a", &[("Pending", 0), ("Running", 5)]), ("b", &[("Running", 8)])]),
+            history(2, &[("a", &[("Pending", 1), ("Running", 7)]), ("b", &[("Running", 4)])]),
+        ]);
+        assert_eq!(prediction.variants.len(), 1);
+        assert_eq!(words(&prediction.variants[0].rows), ["a Pending 0..1", "b Running 3..8", "a Running 5..9"]);
+    }
+
+    #[test]
+    fn the_most_frequent_way_comes_first_and_others_say_where_they_part() {
+        let crash: &[_] = &[("Running", 1), ("Error", 5), ("CrashLoopBackOff", 9)];
+        let prediction = predict(vec![
+            history(0, &[("a", &[("Running", 2), ("Completed", 4)]), ("b", &[("Running", 2)])]),
+            history(1, &[("a", crash), ("b", &[("Running", 2)])]),
+            history(2, &[("a", crash), ("b", &[("Running", 3)])]),
+        ]);
+        let [usual, other] = &prediction.variants[..] else { panic!("{:?}", prediction.variants) };
+        assert_eq!((&usual.seeds[..], &other.seeds[..]), (&[1, 2][..], &[0][..]));
+        assert_eq!(words(other.differing(usual)), ["a Running 2..2", "a Completed 4..4"]);
+    }
+
+    #[test]
+    fn histories_that_only_the_end_cuts_off_differently_are_the_same() {
+        let prediction = predict(vec![
+            history(0, &[("a", &[("Running", 1), ("Error", 59)])]),
+            history(1, &[("a", &[("Running", 2), ("Error", 61)])]),
+            // This one really does something else, and nobody else does it later.
+            history(2, &[("a", &[("Running", 1)])]),
+        ]);
+        let seeds: Vec<_> = prediction.variants.iter().map(|variant| &variant.seeds[..]).collect();
+        assert_eq!(seeds, [&[0, 1][..], &[2][..]]);
+        assert_eq!(words(&prediction.variants[0].rows), ["a Running 1..2"]);
+    }
+
+    #[test]
+    fn a_pod_that_is_not_always_there_is_a_difference() {
+        let prediction = predict(vec![history(0, &[("a", &[("Running", 1)])]), history(1, &[])]);
+        assert_eq!(prediction.variants.len(), 2);
+    }
+}

@@ -166,3 +166,43 @@ fn quoted(text: &str) -> String {
     let begins_well = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
     if begins_well && text.chars().all(is_plain) { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn states(text: &str) -> Vec<State> {
+        text.chars().map(|c| State { status: c.to_string(), ..State::default() }).collect()
+    }
+
+    #[rstest]
+    #[case("abc", "abc", "abc")]
+    #[case("abcd", "ab", "ab")]
+    #[case("abxcd", "abcyd", "abcd")]
+    #[case("abab", "baba", "bab")]
+    #[case("ab", "", "")]
+    fn what_two_pods_have_in_common_keeps_its_order(#[case] a: &str, #[case] b: &str, #[case] common: &str) {
+        assert_eq!(common_subsequence(&states(a), &states(b)), states(common));
+    }
+
+    #[rstest]
+    #[case("CrashLoopBackOff", "CrashLoopBackOff")]
+    #[case("1/1", "1/1")]
+    #[case("Init:0/1", "\"Init:0/1\"")]
+    #[case("a: {b}", "\"a: {b}\"")]
+    #[case("-x", "\"-x\"")]
+    #[case("", "\"\"")]
+    fn yaml_reads_what_is_written(#[case] text: &str, #[case] written: &str) {
+        assert_eq!(quoted(text), written);
+        assert_eq!(serde_yaml::from_str::<String>(written).unwrap(), text);
+    }
+
+    #[rstest]
+    #[case("manifests/Web_1.yaml", "web-1")]
+    #[case("-.yaml", "predicted")]
+    fn a_scenario_is_named_after_its_manifest(#[case] file: &str, #[case] expected: &str) {
+        assert_eq!(name(&[PathBuf::from(file)]), expected);
+    }
+}
