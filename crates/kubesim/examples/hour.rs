@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Simulates it; gives how often containers were restarted.
-pub fn hour(pods: usize) -> Result<i32, Box<dyn std::error::Error>> {
+pub(crate) fn hour(pods: usize) -> Result<i32, Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     let workloads: Workloads = [Workload::from_yaml(SERVER)?, Workload::from_yaml(CRASHING)?].into_iter().collect();
     runtime.block_on(run(pods, workloads))
