@@ -125,7 +125,8 @@ fn logs_and_descriptions() {
     let log = served.prints(&["logs", "slow-starter"]);
     assert!(log.starts_with("Starting...\n") && log.contains("Listening on port 8080\n"), "{log}");
     let description = served.prints(&["describe", "pod", "slow-starter"]);
-    for part in ["Image:          labproof/slow-starter:1.0", "Normal   Scheduled", "Warning  Unhealthy", "Startup probe failed: "] {
+    for part in ["Image:          labproof/slow-starter:1.0", "Normal   Scheduled", "Warning  Unhealthy", "Startup probe failed: "]
+    {
         assert!(description.contains(part), "{part}: {description}");
     }
 }

@@ -1,7 +1,7 @@
 //! A kubeconfig file that is there as long as what it leads to.
 
 use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use labproof::exit_code;
@@ -18,7 +18,7 @@ pub(crate) struct KubeconfigFile {
 }
 
 impl KubeconfigFile {
-    /// Writes it, in one piece. A file that is there already is replaced only if labproof wrote it.
+    /// Writes it. A file that is there already is replaced only if labproof wrote it.
     pub(crate) fn write(path: &Path, kubeconfig: &str) -> Result<Self, Failure> {
         let path = std::path::absolute(path).map_err(|error| not_written(path, &error))?;
         match fs::read(&path) {
@@ -27,20 +27,13 @@ impl KubeconfigFile {
             Ok(_) | Err(_) => {}
         }
         let file = Self { path, text: format!("{MARK}{kubeconfig}") };
-        file.replace().map_err(|error| not_written(&file.path, &error))?;
+        fs::write(&file.path, &file.text).map_err(|error| not_written(&file.path, &error))?;
         Ok(file)
     }
 
     /// Its path, absolute.
     pub(crate) fn path(&self) -> &Path {
         &self.path
-    }
-
-    fn replace(&self) -> io::Result<()> {
-        let mut new = tempfile::NamedTempFile::new_in(self.path.parent().unwrap_or(&self.path))?;
-        new.write_all(self.text.as_bytes())?;
-        new.persist(&self.path)?;
-        Ok(())
     }
 }
 

@@ -74,7 +74,8 @@ async fn apply_and_look(seed: u64, cluster: &Cluster, options: &PredictOptions) 
     let namespace = namespace::create(client, NAME, NAME, NAMESPACE_LIMIT).await.map_err(|error| PredictError::new(&error))?;
     let clock = cluster.clock.restarted();
     let pods = [("v1".to_owned(), "Pod".to_owned())];
-    let mut observer = Observer::start(client.clone(), clock, &namespace, &pods).await.map_err(|error| PredictError::new(&error))?;
+    let mut observer =
+        Observer::start(client.clone(), clock, &namespace, &pods).await.map_err(|error| PredictError::new(&error))?;
     let actor = Actor { client: client.clone(), namespace };
     let (action, start) = (Action::Apply(Vec::new()), Cell::new(Duration::ZERO));
     let mut sending = || start.set(clock.elapsed());
