@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use kubesim::Version;
-use labproof::cluster::sim::{SimOptions, SimProvider};
+use labproof::cluster::sim::{SimOptions, SimProvider, in_virtual_time};
 use labproof::progress::Progress;
 use labproof::report::{Palette, Report, console};
 use labproof::run::{Keep, RunOptions, run};
@@ -54,23 +54,21 @@ fn all_seeds(case: &Case, version: Version) -> Simulated {
 }
 
 fn one(case: &Case, version: Version, seed: u64) -> (Report, Vec<Entry>) {
-    let timelines = tempfile::tempdir().expect("a folder for timelines can be made");
     let options = RunOptions {
         jobs: 1,
         keep: Keep::Always,
-        timelines: timelines.path().to_owned(),
+        timelines: None,
         time_limit: None,
         tear_down_limit: Duration::from_mins(2),
     };
-    let mut provider = SimProvider::new(SimOptions { run_id: "conform".to_owned(), seed, version, workloads: workloads() });
+    let mut provider = SimProvider::new(SimOptions { seed, version, workloads: workloads() });
     let entries = RefCell::new(Vec::new());
     let progress = |event: Progress| {
         if let Progress::Observed { entry, .. } = event {
             entries.borrow_mut().push(*entry);
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    let runtime = runtime.expect("a runtime can be made");
-    let report = runtime.block_on(run(&case.plan(), &mut provider, &options, &progress, &CancellationToken::new()));
+    let report = in_virtual_time(run(&case.plan(), &mut provider, &options, &progress, &CancellationToken::new()));
+    let report = report.expect("a runtime can be made");
     (report, entries.into_inner())
 }
