@@ -8,7 +8,7 @@ use rstest::rstest;
 
 fn labproof(arguments: &[&str], state: &Path) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_labproof"));
-    let output = command.args(arguments).env("LABPROOF_STATE_DIR", state).env("NO_COLOR", "1").output().unwrap();
+    let output = command.args(arguments).env("LABPROOF_STATE_DIR", state).env("NO_COLOR", "1").output().expect("labproof runs");
     let [stdout, stderr] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
     assert!(output.status.success(), "labproof {arguments:?}: {stdout}{stderr}");
     stdout
