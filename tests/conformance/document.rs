@@ -54,7 +54,7 @@ fn head(cases: usize) -> String {
 
 How faithful the simulated Kubernetes is: {cases} scenarios were recorded on real kind clusters and simulated with {SEEDS} seeds each.
 Written by `UPDATE_CONFORMANCE=1 cargo test --test conformance` from the recordings in `tests/conformance/recordings`, which
-`scripts/record` makes anew; the test fails when it says anything else than what the comparison finds.
+`scripts/record-conformance` makes anew; the test fails when it says anything else than what the comparison finds.
 
 For every Pod the real order of READY, STATUS and RESTARTS is one that the simulation shows with some seed, and each change comes no
 more than 1 s (3 s where a container starts) before the earliest or after the latest simulated one; the reasons of the events of every

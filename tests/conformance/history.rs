@@ -47,6 +47,12 @@ impl History {
             match &entry.what {
                 Observation::StepStarted { step, .. } => (reader.step, reader.acted) = (step + 1, entry.t),
                 Observation::Object(object) if object.kind == "Pod" => reader.pod(entry.t, object),
+                _ => {}
+            }
+        }
+        // An event may be delivered before the Pod that it is about.
+        for entry in entries {
+            match &entry.what {
                 Observation::Object(object) if object.kind == "Event" => reader.event(&object.object),
                 _ => {}
             }

@@ -1,7 +1,7 @@
 //! The simulated Kubernetes against real ones, case by case: chapter 7 and the cases of `cases/`.
 //!
 //! A case is an ordinary scenario. It is simulated with many seeds, which gives what may happen and when; what happened on a real
-//! cluster must be among it. Real timelines are recorded by `scripts/record` and committed, so the comparison runs everywhere; with
+//! cluster must be among it. Real timelines are recorded by `scripts/record-conformance` and committed, so the comparison runs everywhere; with
 //! `LABPROOF_CONFORMANCE=kind` the cases are also run live. `docs/conformance.md` is written by these tests:
 //! `UPDATE_CONFORMANCE=1 cargo test --test conformance` writes it anew.
 

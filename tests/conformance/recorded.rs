@@ -1,4 +1,4 @@
-//! The real arm as it was recorded: `recordings/VERSION/CASE.jsonl.gz`, written by `scripts/record`.
+//! The real arm as it was recorded: `recordings/VERSION/CASE.jsonl.gz`, written by `scripts/record-conformance`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -89,5 +89,5 @@ pub(crate) fn covers(cases: &[Case], recordings: &[Recording]) -> Result<(), Str
     if missing.is_empty() && unknown.is_empty() {
         return Ok(());
     }
-    Err(format!("not recorded on {WHOLE}: {missing:?}; recorded, but no case: {unknown:?}; `scripts/record` records"))
+    Err(format!("not recorded on {WHOLE}: {missing:?}; recorded, but no case: {unknown:?}; `scripts/record-conformance` records"))
 }

@@ -26,12 +26,15 @@ fn progress(status: &ContainerStatus) -> Progress {
 
 /// The phase that the statuses of containers make. `ended` says that they have all been stopped for good.
 pub(super) fn phase(pod: &Pod, init: &[ContainerStatus], containers: &[ContainerStatus], ended: bool) -> &'static str {
-    let (mut pending, mut failed) = (false, false);
+    let (mut pending, mut failed, mut beside) = (false, false, false);
     for status in init {
         let sidecar = init_containers(pod).iter().any(|c| c.name == status.name && is_sidecar(pod, c));
         match progress(status) {
             Progress::Succeeded => {}
-            Progress::Running => pending |= !sidecar || status.started != Some(true),
+            Progress::Running => {
+                pending |= !sidecar || status.started != Some(true);
+                beside |= sidecar;
+            }
             Progress::Waiting => pending = true,
             Progress::Failed => failed |= !sidecar,
         }
@@ -44,7 +47,7 @@ pub(super) fn phase(pod: &Pod, init: &[ContainerStatus], containers: &[Container
     if waiting || (pending || failed) && !all.iter().any(|progress| *progress != Progress::Waiting) {
         return "Pending";
     }
-    if all.contains(&Progress::Running) {
+    if beside || all.contains(&Progress::Running) {
         return "Running";
     }
     let succeeded = all.iter().all(|progress| *progress == Progress::Succeeded);
