@@ -74,7 +74,7 @@ async fn settings_are_made_and_made_again() -> Result<(), Box<dyn Error>> {
     deployments.create(&PostParams::default(), &serde_json::from_value(deployment())?).await?;
     let exists = |settings: Option<&ConfigMap>| settings.is_some();
     await_condition(settings.clone(), "web-settings", exists).await?;
-    let taken = cluster.clock().elapsed() - start;
+    let taken = cluster.clock().elapsed().saturating_sub(start);
     assert!(taken < Duration::from_secs(1), "the settings took {taken:?}");
 
     // Each change of the Deployment is looked at too, so wait until it has settled.
@@ -83,8 +83,8 @@ async fn settings_are_made_and_made_again() -> Result<(), Box<dyn Error>> {
     let settled = cluster.clock().elapsed();
     settings.delete("web-settings", &DeleteParams::default()).await?;
     await_condition(settings.clone(), "web-settings", exists).await?;
-    let taken = cluster.clock().elapsed() - settled;
-    let period = PERIOD - Duration::from_secs(30)..PERIOD;
+    let taken = cluster.clock().elapsed().saturating_sub(settled);
+    let period = PERIOD.saturating_sub(Duration::from_secs(30))..PERIOD;
     assert!(period.contains(&taken), "the settings were back after {taken:?}");
 
     // The garbage collector removes what belongs to the Deployment.

@@ -31,7 +31,10 @@ pub(super) struct Cached {
 pub(super) struct Pleg {
     begins: Ticker,
     takes: Duration,
-    dirty: Mutex<BTreeMap<String, Arc<PodEntry>>>,
+    /// The Pods that the next relist looks at, and since when.
+    dirty: Mutex<BTreeMap<String, (Duration, Arc<PodEntry>)>>,
+    /// Those that the relist going on looks at, and when it began.
+    relisting: Mutex<BTreeMap<String, Duration>>,
     changed: Notify,
 }
 
@@ -39,13 +42,20 @@ impl Pleg {
     /// Relists of which the first begins at `phase`; each takes so long, and the next begins a second after its end.
     pub(super) fn new(phase: Duration, takes: Duration) -> Self {
         let begins = Ticker::new(phase, Duration::from_secs(1) + takes);
-        Self { begins, takes, dirty: Mutex::default(), changed: Notify::new() }
+        Self { begins, takes, dirty: Mutex::default(), relisting: Mutex::default(), changed: Notify::new() }
     }
 
     /// Says that the containers of a Pod have changed.
-    pub(super) fn mark(&self, pod: &Arc<PodEntry>) {
-        lock(&self.dirty).insert(pod.uid.clone(), Arc::clone(pod));
+    pub(super) fn mark(&self, pod: &Arc<PodEntry>, now: Duration) {
+        lock(&self.dirty).entry(pod.uid.clone()).or_insert_with(|| (now, Arc::clone(pod)));
         self.changed.notify_one();
+    }
+
+    /// Whether a relist that should have ended by now has not told yet what it saw of a Pod: in scaled time timers are late.
+    fn is_late(&self, pod: &PodEntry, now: Duration) -> bool {
+        let has_ended = |began: Duration| began + self.takes < now;
+        lock(&self.dirty).get(&pod.uid).is_some_and(|(since, _)| has_ended(self.begins.after(*since)))
+            || lock(&self.relisting).get(&pod.uid).is_some_and(|began| has_ended(*began))
     }
 }
 
@@ -60,9 +70,11 @@ pub(super) async fn run(kubelet: Arc<Kubelet>) {
         kubelet.clock.sleep_until(began).await;
         // What changes while a relist goes on is for the next one.
         let pods = std::mem::take(&mut *lock(&kubelet.pleg.dirty));
-        let seen: Vec<_> = pods.values().map(|pod| Arc::new(lock(&pod.runtime).status())).collect();
+        *lock(&kubelet.pleg.relisting) = pods.keys().map(|uid| (uid.clone(), began)).collect();
+        let seen: Vec<_> = pods.values().map(|(_, pod)| Arc::new(lock(&pod.runtime).status())).collect();
         kubelet.clock.sleep_until(began + kubelet.pleg.takes).await;
-        for (pod, status) in pods.values().zip(seen) {
+        lock(&kubelet.pleg.relisting).clear();
+        for ((_, pod), status) in pods.values().zip(seen) {
             take_in(&kubelet, pod, status, began);
         }
     }
@@ -84,20 +96,30 @@ pub(super) fn relist_soon(kubelet: &Arc<Kubelet>, pod: &Arc<PodEntry>) {
 /// What a relist that began after `since` has seen of a Pod; waits for one.
 pub(super) async fn newer_than(kubelet: &Arc<Kubelet>, pod: &Arc<PodEntry>, since: Duration) -> Arc<RuntimeStatus> {
     let mut relisted = pod.relisted.subscribe();
-    // A moment later than the end of the next relist of all Pods, so that what it saw is there.
-    let global = kubelet.pleg.begins.after(since) + kubelet.pleg.takes + Duration::from_millis(1);
-    tokio::select! {
-        biased;
-        _ = relisted.wait_for(|cached| cached.modified > since) => {}
-        () = kubelet.clock.sleep_until(global) => {}
+    let global = kubelet.pleg.begins.after(since) + kubelet.pleg.takes;
+    loop {
+        let seen = relisted.borrow_and_update().clone();
+        let now = kubelet.clock.elapsed();
+        // A relist of all Pods that has ended, and had nothing to see of this one, is newer too.
+        if seen.modified > since || global < now && !kubelet.pleg.is_late(pod, now) {
+            return seen.status;
+        }
+        // A moment later than the end of that relist.
+        let end = if global < now { Duration::MAX } else { global + Duration::from_millis(1) };
+        tokio::select! {
+            biased;
+            _ = relisted.changed() => {}
+            () = kubelet.clock.sleep_until(end) => {}
+        }
     }
-    Arc::clone(&relisted.borrow().status)
 }
 
 /// Takes in what a relist saw, and has the Pod synced if something began or ended.
 fn take_in(kubelet: &Arc<Kubelet>, pod: &Arc<PodEntry>, new: Arc<RuntimeStatus>, began: Duration) {
     let old = pod.relisted.borrow().clone();
     if old.modified > began {
+        // Who waits for a newer one has to ask again.
+        pod.relisted.send_modify(|_| {});
         return;
     }
     let (events, ended) = events(&old.status, &new);
@@ -105,7 +127,7 @@ fn take_in(kubelet: &Arc<Kubelet>, pod: &Arc<PodEntry>, new: Arc<RuntimeStatus>,
     for name in ended {
         // The newest ended container of a name is kept, for its log.
         if lock(&pod.runtime).remove_old(&name) {
-            kubelet.pleg.mark(pod);
+            kubelet.pleg.mark(pod, kubelet.clock.elapsed());
         }
     }
     match events {

@@ -118,7 +118,7 @@ async fn make_sandbox(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry>) {
     kubelet.clock.sleep(entry.draw(timing::SANDBOX)).await;
     let ip = kubelet.allocate_ip();
     lock(&entry.runtime).sandbox = Some(Sandbox { ip, ready: true });
-    kubelet.pleg.mark(entry);
+    kubelet.pleg.mark(entry, kubelet.clock.elapsed());
     if kubelet.version.at_least(36) {
         status_manager::set_sandbox_ready(kubelet, entry);
     }

@@ -13,7 +13,11 @@ use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use serde_json::{Value, json};
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{Message, handshake::derive_accept_key, protocol::Role},
+    tungstenite::{
+        Message, Utf8Bytes,
+        handshake::derive_accept_key,
+        protocol::{CloseFrame, Role, frame::coding::CloseCode},
+    },
 };
 
 use super::{
@@ -107,7 +111,8 @@ async fn speak(upgrade: OnUpgrade, command: BoxFuture<'static, Result<ExecOutput
         }
     }
     // The close goes both ways: the client's is waited for, so that it has read everything.
-    if socket.close(None).await.is_ok() {
+    let normal = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
+    if socket.close(Some(normal)).await.is_ok() {
         while let Some(Ok(_)) = socket.next().await {}
     }
 }

@@ -73,7 +73,7 @@ impl PodEntry {
                 instance.record.state = State::Exited(exit);
                 instance.log.close();
                 lock(&self.runtime).instances.push(instance);
-                kubelet.pleg.mark(self);
+                kubelet.pleg.mark(self, kubelet.clock.elapsed());
                 return Err(message);
             }
         };
@@ -85,7 +85,7 @@ impl PodEntry {
             let index = runtime.instances.len() - 1;
             self.apply(kubelet, &mut runtime, index, effects);
         }
-        kubelet.pleg.mark(self);
+        kubelet.pleg.mark(self, kubelet.clock.elapsed());
         kubelet.spawn(drive(Arc::clone(kubelet), Arc::clone(self), id.clone(), wake));
         Ok(id)
     }
@@ -178,7 +178,7 @@ impl PodEntry {
         instance.log.close();
         instance.wake.notify_one();
         self.exits.send_replace(());
-        kubelet.pleg.mark(self);
+        kubelet.pleg.mark(self, kubelet.clock.elapsed());
     }
 }
 

@@ -52,7 +52,7 @@ impl PodEntry {
             if let Some(sandbox) = &mut lock(&self.runtime).sandbox {
                 sandbox.ready = false;
             }
-            kubelet.pleg.mark(self);
+            kubelet.pleg.mark(self, kubelet.clock.elapsed());
         }
     }
 }
