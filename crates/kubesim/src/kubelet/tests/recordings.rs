@@ -29,7 +29,7 @@ fn readiness_turns_ready_and_unready_again(#[values("1.34", "1.37")] version: &s
         assert_eq!(lab.cells("p"), cells, "{}", lab.print("p"));
         let (running, ready) = (lab.when("p", cells[2]), lab.when("p", cells[3]));
         assert!((0.3..4.0).contains(&running), "{}", lab.print("p"));
-        assert!((4.0..7.6).contains(&(ready - running)), "{}", lab.print("p"));
+        assert!((4.0..7.8).contains(&(ready - running)), "{}", lab.print("p"));
         let unready = lab.changes("p")[4].at;
         assert!((14.9..15.3).contains(&(unready - ready)) || (9.9..10.3).contains(&(unready - ready)), "{}", lab.print("p"));
         let gone = lab.all("p");
