@@ -9,7 +9,7 @@ use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use crate::errors::chain;
+use crate::errors::words;
 
 /// The wait after an answer that may be better next time.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -91,15 +91,6 @@ pub(crate) fn is_final(error: &kube::Error) -> bool {
         kube::Error::Api(status) => (400..500).contains(&status.code) && ![408, 410, 429].contains(&status.code),
         kube::Error::Auth(_) => true,
         _ => false,
-    }
-}
-
-/// What the API server answered, without the fields of its answer; other errors with their causes.
-pub(crate) fn words(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) if !status.message.is_empty() => format!("{} ({})", status.message, status.code),
-        kube::Error::Api(status) => format!("{} ({})", status.reason, status.code),
-        other => chain(other),
     }
 }
 
