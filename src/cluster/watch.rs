@@ -9,8 +9,6 @@ use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use crate::errors::words;
-
 /// The wait after an answer that may be better next time.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -107,6 +105,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::errors::words;
 
     /// What an API server does with a request.
     enum Answer {
