@@ -7,7 +7,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::errors::chain;
+use crate::errors::words;
 use crate::resources::Resource;
 use crate::scenario::{Action, Exec, FieldPath, ObjectRef, PatchType, Request, Segment, Set};
 use crate::timeline::ActionResult;
@@ -50,7 +50,7 @@ enum Refusal {
 
 impl Refusal {
     fn new(error: &kube::Error) -> Self {
-        let text = chain(error);
+        let text = words(error);
         match error {
             kube::Error::Api(status) if status.code == 429 => Self::NotYet(text),
             kube::Error::Api(status) if status.code >= 500 => Self::Unknown(text),
@@ -222,7 +222,7 @@ impl Actor {
         let mut parameters = kube::api::AttachParams::default().stdin(false).stdout(true).stderr(true);
         parameters.container.clone_from(&exec.container);
         let run = async {
-            let mut process = pods.exec(&exec.pod, &exec.command, &parameters).await.map_err(|e| chain(&e))?;
+            let mut process = pods.exec(&exec.pod, &exec.command, &parameters).await.map_err(|e| words(&e))?;
             let status = process.take_status();
             let (stdout, stderr) = tokio::join!(output(process.stdout()), output(process.stderr()));
             let status = match status {

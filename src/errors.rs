@@ -15,3 +15,12 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     }
     text
 }
+
+/// What the API server answered, without the fields of its answer; other errors with their causes.
+pub(crate) fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => format!("{} ({})", status.message, status.code),
+        kube::Error::Api(status) => format!("{} ({})", status.reason, status.code),
+        other => chain(other),
+    }
+}

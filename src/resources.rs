@@ -71,7 +71,7 @@ impl Resource {
             Err(error) => Err(ResourceError::Unknown {
                 api_version: api_version.to_owned(),
                 kind: kind.to_owned(),
-                reason: error.to_string(),
+                reason: crate::errors::words(&error),
             }),
         }
     }

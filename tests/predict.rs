@@ -1,5 +1,7 @@
 //! What is predicted holds: the scenario that `labproof predict --output rows` writes passes with other seeds.
 
+#![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
 use std::fs;
 use std::path::Path;
 

@@ -31,7 +31,10 @@ pub(crate) fn predict(args: &PredictArgs, terminal: &Terminal) -> Result<u8, Fai
     let prediction = predict::predict(&options).map_err(Failure::environment)?;
     let text = match args.output {
         PredictOutput::Table => predict::table(&prediction),
-        PredictOutput::Rows => predict::scenario(&prediction, &args.manifests, options.nodes),
+        PredictOutput::Rows => {
+            let nothing = || Failure::usage("no Pod shows the same in all seeds, so there are no rows to expect");
+            predict::scenario(&prediction, &args.manifests, options.nodes).ok_or_else(nothing)?
+        }
         PredictOutput::Json => serde_json::to_string_pretty(&prediction).map_err(Failure::environment)? + "\n",
     };
     terminal.data(&text);

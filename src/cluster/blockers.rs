@@ -5,7 +5,7 @@ use kube::api::{DynamicObject, ListParams};
 use kube::discovery::{ApiCapabilities, ApiResource, Discovery, Scope, verbs};
 use kube::{Api, Client, ResourceExt};
 
-use super::watch::words;
+use crate::errors::words;
 
 /// How many objects are named.
 const SHOWN: usize = 20;

@@ -9,9 +9,9 @@ use kube::config::Kubeconfig;
 use kube::{Api, Client};
 
 use super::state::{Claim, Record, StateDir, Subject};
-use super::watch::words;
 use super::{Cluster, Needs, Provider, ProvisionError, connect, phase, ready};
 use crate::clock::Clock;
+use crate::errors::words;
 use crate::progress::Progress;
 use crate::report::ClusterFacts;
 

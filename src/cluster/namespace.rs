@@ -10,8 +10,9 @@ use kube::{Api, Client};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
-use super::watch::{persist, until, words};
+use super::watch::{persist, until};
 use super::{RUN_LABEL, blockers};
+use crate::errors::words;
 
 /// The label with the scenario's name.
 pub const SCENARIO_LABEL: &str = "labproof.dev/scenario";

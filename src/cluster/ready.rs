@@ -7,8 +7,9 @@ use kube::{Api, Client};
 use tokio::time::timeout;
 
 use super::namespace;
-use super::watch::{is_final, until, words};
+use super::watch::{is_final, until};
 use super::{ProvisionError, namespace::NamespaceError};
+use crate::errors::words;
 
 /// The API server answers. Returns its version, such as `v1.37.2`.
 pub(super) async fn api(client: &Client, limit: Duration) -> Result<String, ProvisionError> {

@@ -9,8 +9,6 @@ use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use crate::errors::chain;
-
 /// The wait after an answer that may be better next time.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -94,15 +92,6 @@ pub(crate) fn is_final(error: &kube::Error) -> bool {
     }
 }
 
-/// What the API server answered, without the fields of its answer; other errors with their causes.
-pub(crate) fn words(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) if !status.message.is_empty() => format!("{} ({})", status.message, status.code),
-        kube::Error::Api(status) => format!("{} ({})", status.reason, status.code),
-        other => chain(other),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
@@ -116,6 +105,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::errors::words;
 
     /// What an API server does with a request.
     enum Answer {

@@ -46,8 +46,8 @@ pub struct Step {
 pub enum PodName {
     /// The manifest names it.
     Given(String),
-    /// A controller made it up: `web-<hash>-<1>`. Pods with one stem are as good as each other; they are counted in the order of what
-    /// becomes of them.
+    /// A controller made it up: `web-<hash>-<1>`. Pods with one stem are counted in the order in which they come; those that come at the
+    /// same time are as good as each other, and are counted in the order of what becomes of them.
     Generated {
         /// The name without what is random in it: `web-<hash>-`.
         stem: String,
@@ -90,6 +90,8 @@ pub struct History {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Recorded {
     stem: Option<String>,
+    /// Pods that come at the same time are as good as each other; those that come later are others.
+    batch: usize,
     states: Vec<State>,
     steps: PodHistory,
     name: String,
@@ -121,6 +123,7 @@ impl Recorder {
     /// All that was seen.
     pub fn finish(self, seed: u64) -> History {
         let mut recorded: Vec<_> = self.pods.into_values().collect();
+        number_batches(&mut recorded);
         recorded.sort();
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         let named = recorded.into_iter().map(|pod| {
@@ -137,6 +140,18 @@ impl Recorder {
     }
 }
 
+/// A Pod that comes more than a second after the one before it begins a new batch.
+fn number_batches(recorded: &mut [Recorded]) {
+    let came = |pod: &Recorded| pod.steps.first().map_or(Duration::ZERO, |step| step.at);
+    recorded.sort_by_key(came);
+    let (mut batch, mut last) = (0, Duration::ZERO);
+    for pod in recorded {
+        let now = came(pod);
+        batch += usize::from(now.saturating_sub(last) > Duration::from_secs(1));
+        (pod.batch, last) = (batch, now);
+    }
+}
+
 impl Recorded {
     fn new(pod: &ObjectObservation) -> Self {
         let text = |pointer| pod.object.pointer(pointer).and_then(serde_json::Value::as_str);
@@ -147,6 +162,7 @@ impl Recorded {
                 Some(hash) => stem.replace(hash, "<hash>"),
                 None => stem.to_owned(),
             }),
+            batch: 0,
             states: Vec::new(),
             steps: Vec::new(),
             name: pod.name.clone(),

@@ -23,8 +23,9 @@ enum Subject {
     Pods(BTreeMap<String, String>),
 }
 
-/// A scenario that applies the manifests and expects what all seeds have shown, for a file below the folder where it is run.
-pub fn scenario(prediction: &Prediction, manifests: &[PathBuf], nodes: u32) -> String {
+/// A scenario that applies the manifests and expects what all seeds have shown, for a file below the folder where it is run. None if
+/// they have shown nothing in common.
+pub fn scenario(prediction: &Prediction, manifests: &[PathBuf], nodes: u32) -> Option<String> {
     let Prediction { kubernetes, seeds, span, histories, .. } = prediction;
     let mut text = format!("# What {seeds} seeds of a simulated Kubernetes {kubernetes} show in the first {}.\n", duration(*span));
     _ = writeln!(text, "name: {}", name(manifests));
@@ -40,10 +41,9 @@ pub fn scenario(prediction: &Prediction, manifests: &[PathBuf], nodes: u32) -> S
         }
     }
     text += "  expect:\n";
-    for subject in subjects(histories) {
-        text += &expectation(&subject, histories, *span).unwrap_or_default();
-    }
-    text
+    let subjects = subjects(histories);
+    let expectations: Vec<_> = subjects.iter().filter_map(|subject| expectation(subject, histories, *span)).collect();
+    (!expectations.is_empty()).then(|| text + &expectations.concat())
 }
 
 /// Every subject that has Pods in all histories.
@@ -152,12 +152,16 @@ fn name(manifests: &[PathBuf]) -> String {
     if name.is_empty() { "predicted".to_owned() } else { name.to_owned() }
 }
 
-/// As a scenario below the current folder names the manifest: from the folder `manifests`, if there is one.
+/// As a scenario names the manifest: from the folder `manifests`, here or wherever the manifest is; without one from its own folder.
 fn named_from_root(manifest: &Path) -> String {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let root = absolute(&manifest_root(Path::new("scenario.yaml")));
     let whole = absolute(manifest);
-    whole.strip_prefix(&root).unwrap_or(manifest).display().to_string()
+    if let Ok(inside) = whole.strip_prefix(absolute(&manifest_root(Path::new("scenario.yaml")))) {
+        return inside.display().to_string();
+    }
+    let mut roots = whole.ancestors().filter(|folder| folder.ends_with("manifests"));
+    let root = roots.next().or(whole.parent()).unwrap_or(&whole);
+    whole.strip_prefix(root).unwrap_or(manifest).display().to_string()
 }
 
 /// A text in YAML; plain only where nothing in it has a meaning of its own.
@@ -197,6 +201,14 @@ mod tests {
     fn yaml_reads_what_is_written(#[case] text: &str, #[case] written: &str) {
         assert_eq!(quoted(text), written);
         assert_eq!(serde_yaml::from_str::<String>(written).unwrap(), text);
+    }
+
+    #[rstest]
+    #[case("manifests/a/b.yaml", "a/b.yaml")]
+    #[case("/elsewhere/manifests/a/b.yaml", "a/b.yaml")]
+    #[case("/elsewhere/b.yaml", "b.yaml")]
+    fn a_manifest_is_named_as_scenarios_name_it(#[case] file: &str, #[case] named: &str) {
+        assert_eq!(named_from_root(Path::new(file)), named);
     }
 
     #[rstest]

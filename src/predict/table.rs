@@ -15,7 +15,7 @@ const ROWS_OF_OTHERS: usize = 8;
 pub fn table(prediction: &Prediction) -> String {
     let Prediction { kubernetes, seeds, span, variants, .. } = prediction;
     let Some((usual, others)) = variants.split_first() else { return String::new() };
-    let mut text = lines(usual.rows.iter());
+    let mut text = if usual.rows.is_empty() { "No Pods.\n".to_owned() } else { lines(usual.rows.iter()) };
     let agreed = match (others, seeds) {
         ([], 1) => "one seed".to_owned(),
         ([], _) => format!("all {seeds} seeds agree"),

@@ -54,13 +54,8 @@ fn all_seeds(case: &Case, version: Version) -> Simulated {
 }
 
 fn one(case: &Case, version: Version, seed: u64) -> (Report, Vec<Entry>) {
-    let options = RunOptions {
-        jobs: 1,
-        keep: Keep::Always,
-        timelines: None,
-        time_limit: None,
-        tear_down_limit: Duration::from_mins(2),
-    };
+    let options =
+        RunOptions { jobs: 1, keep: Keep::Always, timelines: None, time_limit: None, tear_down_limit: Duration::from_mins(2) };
     let mut provider = SimProvider::new(SimOptions { seed, version, workloads: workloads() });
     let entries = RefCell::new(Vec::new());
     let progress = |event: Progress| {
