@@ -77,7 +77,8 @@ fn row(case: &Case, recording: &Recording, comparison: &Comparison, used: &mut B
         )
     });
     let differences: BTreeSet<String> = differences.collect();
-    let differences = if differences.is_empty() { "none".to_owned() } else { differences.into_iter().collect::<Vec<_>>().join("; ") };
+    let differences =
+        if differences.is_empty() { "none".to_owned() } else { differences.into_iter().collect::<Vec<_>>().join("; ") };
     let (name, title, version) = (case.name(), case.title(), &recording.version);
     let (transitions, outside) = (comparison.transitions, comparison.farthest.as_secs_f64());
     format!("| {name} | {title} | {version} | {transitions} | {outside:.1} s | {differences} |\n")

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::case::{Case, workloads};
 use crate::history::History;
 
-/// How many histories of a case are simulated: with so many, what happens once in sixteen is missed once in twenty-five cases.
-pub(crate) const SEEDS: u64 = 50;
+/// How many histories of a case are simulated: with so many, what happens once in ten is missed once in twenty-four cases.
+pub(crate) const SEEDS: u64 = 30;
 
 /// The histories of a case, and what did not pass in them.
 pub(crate) struct Simulated {
@@ -54,13 +54,8 @@ fn all_seeds(case: &Case, version: Version) -> Simulated {
 }
 
 fn one(case: &Case, version: Version, seed: u64) -> (Report, Vec<Entry>) {
-    let options = RunOptions {
-        jobs: 1,
-        keep: Keep::Always,
-        timelines: None,
-        time_limit: None,
-        tear_down_limit: Duration::from_mins(2),
-    };
+    let options =
+        RunOptions { jobs: 1, keep: Keep::Always, timelines: None, time_limit: None, tear_down_limit: Duration::from_mins(2) };
     let mut provider = SimProvider::new(SimOptions { seed, version, workloads: workloads() });
     let entries = RefCell::new(Vec::new());
     let progress = |event: Progress| {
