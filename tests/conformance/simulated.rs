@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::case::{Case, workloads};
 use crate::history::History;
 
-/// How many histories of a case are simulated: with so many, what happens once in sixteen is missed once in twenty-five cases.
-pub(crate) const SEEDS: u64 = 50;
+/// How many histories of a case are simulated: with so many, what happens once in ten is missed once in twenty-four cases.
+pub(crate) const SEEDS: u64 = 30;
 
 /// The histories of a case, and what did not pass in them.
 pub(crate) struct Simulated {
