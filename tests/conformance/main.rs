@@ -5,6 +5,8 @@
 //! `LABPROOF_CONFORMANCE=kind` the cases are also run live. `docs/conformance.md` is written by these tests:
 //! `UPDATE_CONFORMANCE=1 cargo test --test conformance` writes it anew.
 
+#![expect(clippy::panic, reason = "that is how a test fails")]
+
 mod case;
 #[path = "../common/mod.rs"]
 mod common;
@@ -27,16 +29,15 @@ fn main() -> ExitCode {
     let cases = Arc::new(case::all());
     let recordings = Arc::new(recorded::all());
     let mut tests = Vec::new();
-    for case in cases.iter().cloned() {
-        tests.push(trial(format!("simulated {}", case.name()), move || simulated::passes(&case)));
-    }
-    for recording in recordings.iter().cloned() {
-        let cases = Arc::clone(&cases);
-        tests.push(trial(format!("recorded {recording}"), move || outcome::conforms(&cases, &recording)));
-    }
-    for case in cases.iter().cloned() {
-        tests.push(live::trial(&case, &cases));
-    }
+    tests.extend(cases.iter().map(|case| {
+        let (name, case) = (format!("simulated {}", case.name()), case.clone());
+        trial(name, move || simulated::passes(&case))
+    }));
+    tests.extend(recordings.iter().map(|recording| {
+        let (name, recording, cases) = (format!("recorded {recording}"), recording.clone(), Arc::clone(&cases));
+        trial(name, move || outcome::conforms(&cases, &recording))
+    }));
+    tests.extend(cases.iter().map(|case| live::trial(case, &cases)));
     tests.push(trial("every case has a recording".to_owned(), {
         let (cases, recordings) = (Arc::clone(&cases), Arc::clone(&recordings));
         move || recorded::covers(&cases, &recordings)
