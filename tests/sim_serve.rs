@@ -80,13 +80,12 @@ impl Served {
         for line in BufReader::new(process.stdout.take().unwrap()).lines() {
             lines.push(line.unwrap());
             if lines.last().is_some_and(|line| is_wanted(line)) {
-                break;
+                let _ = process.kill();
+                process.wait().unwrap();
+                return lines;
             }
         }
-        let _ = process.kill();
-        process.wait().unwrap();
-        assert!(lines.last().is_some_and(|line| is_wanted(line)), "kubectl {arguments:?} ended after {lines:#?}");
-        lines
+        panic!("kubectl {arguments:?} ended after {lines:#?}");
     }
 }
 
@@ -107,20 +106,27 @@ fn hands_on() {
     let served = Served::new(&["--speed", "20", "--nodes", "3"]);
     let nodes = served.prints(&["get", "nodes", "--no-headers"]);
     assert_eq!(nodes.lines().filter(|line| line.contains(" Ready ")).count(), 3, "{nodes}");
-    let applied = served.prints(&["apply", "-f", "manifests/chapter-07/pod-liveness.yaml"]);
-    assert_eq!(applied, "pod/httpserver-liveness created\n");
-    let rows = served.prints_until(&["get", "pod", "--watch"], |line| line.contains("Running") && line.contains(" 1 ("));
-    assert!(rows[0].starts_with("NAME "), "{rows:#?}");
+    served.prints(&["apply", "-f", "manifests/chapter-07/pod-readiness.yaml"]);
+    let rows = served.prints_until(&["get", "pod", "--watch"], |line| {
+        // kubectl watches from the list that it has printed, so it misses nothing of what is applied now.
+        if line.starts_with("NAME ") {
+            let applied = served.prints(&["apply", "-f", "manifests/chapter-07/pod-liveness.yaml"]);
+            assert_eq!(applied, "pod/httpserver-liveness created\n");
+        }
+        line.starts_with("httpserver-liveness ") && line.contains("Running") && line.contains(" 1 (")
+    });
+    let rows: Vec<_> = rows.iter().filter(|row| row.starts_with("httpserver-liveness ")).collect();
     assert!(rows.iter().any(|row| row.contains("1/1     Running") && row.contains(" 0 ")), "{rows:#?}");
     assert_eq!(served.prints(&["delete", "-f", "manifests/chapter-07/pod-liveness.yaml"]).lines().count(), 1);
-    assert_eq!(served.prints(&["get", "pod", "--output", "name"]), "");
+    assert_eq!(served.prints(&["get", "pod", "--output", "name"]), "pod/httpserver-readiness\n");
 }
 
 fn logs_and_descriptions() {
     let served = Served::new(&["--speed", "20", "--kubernetes", "v1.34.2"]);
     assert!(served.prints(&["version"]).contains("Server Version: v1.34.2"));
     served.prints(&["apply", "-f", "manifests/chapter-07/pod-startup.yaml"]);
-    served.prints_until(&["logs", "--follow", "slow-starter", "--pod-running-timeout=1m"], |line| line == "Listening on port 8080");
+    served.prints(&["wait", "--for=jsonpath={.status.phase}=Running", "pod/slow-starter", "--timeout=60s"]);
+    served.prints_until(&["logs", "--follow", "slow-starter"], |line| line == "Listening on port 8080");
     served.prints(&["wait", "--for=condition=Ready", "pod/slow-starter", "--timeout=60s"]);
     let log = served.prints(&["logs", "slow-starter"]);
     assert!(log.starts_with("Starting...\n") && log.contains("Listening on port 8080\n"), "{log}");
