@@ -402,7 +402,7 @@ fn states(timeline: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(timeline).unwrap();
     let entries = text.lines().map(|line| serde_json::from_str::<Entry>(line).unwrap());
     let objects = entries.filter_map(|entry| match entry.what {
-        Observation::Object(object) if object.kind == "Pod" => Some(object.object),
+        Observation::Object(object) if object.kind == "Pod" => Some(object.object.clone()),
         _ => None,
     });
     objects.flat_map(|object| state_of(&object)).collect()

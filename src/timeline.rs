@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -48,8 +49,8 @@ pub enum Observation {
         /// The step, counted from 0.
         step: usize,
     },
-    /// An object, as a watch delivered it.
-    Object(ObjectObservation),
+    /// An object, as a watch delivered it; shared, for objects are large.
+    Object(Arc<ObjectObservation>),
     /// A line of a container's log.
     Log(LogLine),
     /// Nothing more is known of this stream from now on.

@@ -1,6 +1,5 @@
 //! Judges all expectations of a step at the same time.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::claim::Moment;
@@ -110,11 +109,10 @@ impl StepJudge {
         let moment = Moment { after, seen: self.now, entry: position };
         match &entry.what {
             Observation::Object(object) => {
-                let object = Arc::new(object.clone());
-                self.world.put(position, &object);
+                self.world.put(position, object);
                 let known = self.world.named(&object.api_version, &object.kind, &object.name);
                 for expectation in &mut self.expectations {
-                    expectation.take_object(&object, known, moment, &self.world);
+                    expectation.take_object(object, known, moment, &self.world);
                 }
             }
             Observation::Log(line) => {

@@ -40,12 +40,12 @@ impl World {
             return;
         }
         match &entry.what {
-            Observation::Object(object) => self.put(position, &Arc::new(object.clone())),
+            Observation::Object(object) => self.put(position, object),
             Observation::Interrupted { stream, .. } => self.interrupt(stream, entry.t),
             Observation::Resumed { stream, .. } => {
                 for (position, entry) in self.resume(stream) {
-                    if let Observation::Object(object) = entry.what {
-                        self.put(position, &Arc::new(object));
+                    if let Observation::Object(object) = &entry.what {
+                        self.put(position, object);
                     }
                 }
             }

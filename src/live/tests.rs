@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{InMemoryTerm, ProgressDrawTarget};
@@ -90,7 +91,7 @@ fn observed(scenario: usize, t: f64, what: Observation) -> Progress {
 fn object(change: Change, kind: &str, name: &str, columns: &[(&str, &str)], object: Value) -> Observation {
     let columns: BTreeMap<_, _> = columns.iter().map(|(header, cell)| ((*header).to_owned(), (*cell).to_owned())).collect();
     let api_version = if kind == "Deployment" { "apps/v1" } else { "v1" }.to_owned();
-    Observation::Object(ObjectObservation {
+    Observation::Object(Arc::new(ObjectObservation {
         change,
         api_version,
         kind: kind.into(),
@@ -98,7 +99,7 @@ fn object(change: Change, kind: &str, name: &str, columns: &[(&str, &str)], obje
         uid: "u".into(),
         columns,
         object,
-    })
+    }))
 }
 
 fn pod(change: Change, name: &str, ready: &str, status: &str, restarts: &str) -> Observation {

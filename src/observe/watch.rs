@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{AsyncBufReadExt, Stream as Lines, StreamExt};
@@ -44,7 +45,7 @@ pub(super) struct Watch {
     sink: Sink,
     headers: Headers,
     /// What was observed last of each object that exists, by name.
-    known: BTreeMap<String, ObjectObservation>,
+    known: BTreeMap<String, Arc<ObjectObservation>>,
     /// Where to resume.
     resource_version: String,
 }
@@ -233,7 +234,8 @@ impl Watch {
         }
         let gone: Vec<_> = self.known.extract_if(.., |name, _| !listed.contains(name)).map(|(_, object)| object).collect();
         for object in gone {
-            self.sink.put(gap_since, Observation::Object(ObjectObservation { change: Change::Deleted, ..object }));
+            self.sink
+                .put(gap_since, Observation::Object(Arc::new(ObjectObservation { change: Change::Deleted, ..(*object).clone() })));
         }
         Ok(responses)
     }
@@ -293,7 +295,7 @@ impl Watch {
         if self.resource.kind == "Secret" {
             blank_secret(&mut object);
         }
-        let observed = ObjectObservation {
+        let observed = Arc::new(ObjectObservation {
             change,
             api_version: self.resource.api_version.clone(),
             kind: self.resource.kind.clone(),
@@ -301,11 +303,11 @@ impl Watch {
             uid: text(&object, "/metadata/uid").to_owned(),
             columns,
             object,
-        };
+        });
         if change == Change::Deleted {
             self.known.remove(&observed.name);
         } else {
-            self.known.insert(observed.name.clone(), observed.clone());
+            self.known.insert(observed.name.clone(), Arc::clone(&observed));
         }
         self.sink.put(after, Observation::Object(observed));
     }

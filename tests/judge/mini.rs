@@ -13,6 +13,7 @@
 //! ```
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use labproof::judge::{RunningStep, World};
@@ -125,10 +126,10 @@ fn observation(text: &str) -> Option<Observation> {
         }
         "gone" => {
             let Observation::Object(object) = observation(&format!("{rest} - - -"))? else { return None };
-            Observation::Object(ObjectObservation { change: Change::Deleted, ..object })
+            Observation::Object(Arc::new(ObjectObservation { change: Change::Deleted, ..(*object).clone() }))
         }
-        "event" => Observation::Object(event(rest)?),
-        _ => Observation::Object(object(kind, rest)?),
+        "event" => Observation::Object(Arc::new(event(rest)?)),
+        _ => Observation::Object(Arc::new(object(kind, rest)?)),
     })
 }
 

@@ -1,5 +1,6 @@
 //! What the judge promises of every expectation and every timeline.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use labproof::judge::{RunningStep, World};
@@ -349,7 +350,7 @@ fn lossy(entries: &[Entry], from: usize) -> Vec<Entry> {
         _ => None,
     };
     let world = |entries: &[Entry]| {
-        let mut world = std::collections::BTreeMap::<String, ObjectObservation>::new();
+        let mut world = std::collections::BTreeMap::<String, Arc<ObjectObservation>>::new();
         for object in entries.iter().filter_map(pod) {
             let is_same = world.get(&object.name).is_some_and(|known| known.uid == object.uid);
             if object.change != Change::Deleted {
@@ -362,14 +363,16 @@ fn lossy(entries: &[Entry], from: usize) -> Vec<Entry> {
     };
     let (before, after) = (world(&entries[..from]), world(&entries[..to]));
     let entry = |after, what| Entry { t: back, after, what };
+    let changed =
+        |object: &ObjectObservation, change| Observation::Object(Arc::new(ObjectObservation { change, ..object.clone() }));
     let mut told = entries[..from].to_vec();
     told.push(Entry { t: since, after: None, what: Observation::Interrupted { stream: stream.clone(), reason: "410".to_owned() } });
     told.extend(entries[from..to].iter().filter(|entry| pod(entry).is_none()).cloned());
     for object in after.values().filter(|object| before.get(&object.name) != Some(object)) {
-        told.push(entry(Some(since), Observation::Object(ObjectObservation { change: Change::Initial, ..object.clone() })));
+        told.push(entry(Some(since), changed(object, Change::Initial)));
     }
     for object in before.values().filter(|object| !after.contains_key(&object.name)) {
-        told.push(entry(Some(since), Observation::Object(ObjectObservation { change: Change::Deleted, ..object.clone() })));
+        told.push(entry(Some(since), changed(object, Change::Deleted)));
     }
     told.push(entry(None, Observation::Resumed { stream, gap: true }));
     told.extend(entries[to..].iter().cloned());
