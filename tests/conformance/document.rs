@@ -7,7 +7,7 @@ use std::fs;
 use crate::case::Case;
 use crate::compare::Comparison;
 use crate::recorded::Recording;
-use crate::simulated::SEEDS;
+use crate::simulated::{MANY_SEEDS, SEEDS};
 use crate::{explained, outcome};
 
 const FILE: &str = "docs/conformance.md";
@@ -52,7 +52,8 @@ fn head(cases: usize) -> String {
     format!(
         "# Conformance
 
-How faithful the simulated Kubernetes is: {cases} scenarios were recorded on real kind clusters and simulated with {SEEDS} seeds each.
+How faithful the simulated Kubernetes is: {cases} scenarios were recorded on real kind clusters and simulated with {SEEDS} seeds each, with
+{MANY_SEEDS} where those do not show what was recorded.
 Written by `UPDATE_CONFORMANCE=1 cargo test --test conformance` from the recordings in `tests/conformance/recordings`, which
 `scripts/record-conformance` makes anew; the test fails when it says anything else than what the comparison finds.
 

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -33,6 +33,10 @@ const OVERTAKEN: f64 = 0.1;
 pub(super) struct Inbox {
     /// How many syncs are wanted: at most two.
     wanted: AtomicU8,
+    /// Whether another one is wanted once the next one has begun.
+    overtaken: AtomicBool,
+    /// Whether a sync is about to begin.
+    begins: AtomicBool,
     notify: Notify,
     /// Whether the worker has ended.
     closed: Mutex<bool>,
@@ -47,6 +51,13 @@ impl Inbox {
     /// Asks for a sync, and for another one once that has begun.
     pub(super) fn request_twice(&self) {
         self.want(2);
+    }
+
+    /// Asks for a sync just after the one that is wanted or about to begin has begun, so that it is not that one.
+    pub(super) fn request_overtaken(&self) {
+        let has_next = self.begins.load(Ordering::Relaxed) || self.wanted.load(Ordering::Relaxed) > 0;
+        self.overtaken.store(has_next, Ordering::Relaxed);
+        self.request();
     }
 
     fn want(&self, count: u8) {
@@ -82,11 +93,13 @@ pub(super) async fn run(kubelet: Arc<Kubelet>, pod: Arc<PodEntry>) {
     let mut last_sync = None;
     let status = loop {
         wait(&kubelet, &pod, requeue).await;
+        // What the worker does next is settled before it waits for a relist.
+        let is_going = pod.is_going();
         let status = match last_sync {
             None => Arc::default(),
             Some(since) => pleg::newer_than(&kubelet, &pod, since).await,
         };
-        if pod.is_going() {
+        if is_going {
             break status;
         }
         let outcome = sync::sync_pod(&kubelet, &pod, &status).await;
@@ -126,9 +139,12 @@ async fn wait(kubelet: &Kubelet, pod: &PodEntry, requeue: Option<Duration>) {
             () = kubelet.clock.sleep_until(kubelet.sync_ticks.after(due)) => 0,
         },
     };
+    pod.inbox.begins.store(true, Ordering::Relaxed);
     kubelet.clock.sleep(pod.draw(timing::DISPATCH)).await;
+    pod.inbox.begins.store(false, Ordering::Relaxed);
     // What has come in the meantime is part of this sync.
     pod.inbox.wanted.fetch_min(left, Ordering::Relaxed);
+    pod.inbox.wanted.fetch_max(u8::from(pod.inbox.overtaken.swap(false, Ordering::Relaxed)), Ordering::Relaxed);
 }
 
 /// When a sync that failed is done again (`pod_workers.go:completeWork`, `container/sync_result.go:MinBackoffExpiration`).

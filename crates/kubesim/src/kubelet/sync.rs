@@ -56,6 +56,10 @@ pub(super) async fn sync_pod(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry>, seen
     }
     prober::add_pod(kubelet, entry);
     let actions = actions::compute(kubelet, entry, &pod, seen);
+    if actions.any() && entry.is_going() {
+        // The deletion cancels the context of the sync.
+        return Outcome::Going;
+    }
     if actions.kill_pod {
         terminate::kill_containers(kubelet, entry, None).await;
         entry.stop_sandbox(kubelet).await;

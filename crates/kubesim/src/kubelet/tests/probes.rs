@@ -87,7 +87,8 @@ fn the_initial_delay_counts_from_the_floored_start() {
 /// The sync that sees the container pokes the readiness probe before it hands on the status in which the probe's worker
 /// looks for the container (`prober_manager.go:UpdatePodStatus`, `kubelet.go:SyncPod`). When the worker is faster, and no further
 /// sync follows, it finds the container at its next tick only: so did two of ten Pods recorded on v1.37.2. Its first verdict
-/// has the Pod synced, which pokes it again: two probes come at once then.
+/// has the Pod synced, which pokes it again: two probes come at once then, or three, if that sync is not one that was due
+/// anyway.
 #[test]
 fn without_a_delay_the_first_probes_come_at_once_or_at_the_first_tick() {
     const SEEDS: u64 = 60;
@@ -103,7 +104,7 @@ fn without_a_delay_the_first_probes_come_at_once_or_at_the_first_tick() {
             assert_eq!(lab.count("Unhealthy").await, first, "seed {seed}: there is no further tick");
             lab.until(14.0).await;
             let more = lab.count("Unhealthy").await - first;
-            assert!(matches!((first, more), (1 | 2, 0 | 1) | (0, 2)), "seed {seed}: {first} {more} {:?}", lab.events().await);
+            assert!(matches!((first, more), (1..=3, 0 | 1) | (0, 2)), "seed {seed}: {first} {more} {:?}", lab.events().await);
             late += u64::from(first == 0);
             let refused = |event: &String| {
                 event.contains("Readiness probe failed: dial tcp 10.244.0.")
