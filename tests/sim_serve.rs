@@ -77,15 +77,18 @@ impl Served {
     fn prints_until(&self, arguments: &[&str], is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
         let mut process = self.kubectl(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = Vec::new();
+        let mut is_found = false;
         for line in BufReader::new(process.stdout.take().unwrap()).lines() {
             lines.push(line.unwrap());
-            if lines.last().is_some_and(|line| is_wanted(line)) {
-                let _ = process.kill();
-                process.wait().unwrap();
-                return lines;
+            is_found = lines.last().is_some_and(|line| is_wanted(line));
+            if is_found {
+                break;
             }
         }
-        panic!("kubectl {arguments:?} ended after {lines:#?}");
+        let _ = process.kill();
+        process.wait().unwrap();
+        assert!(is_found, "kubectl {arguments:?} ended after {lines:#?}");
+        lines
     }
 }
 
