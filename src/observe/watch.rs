@@ -12,6 +12,7 @@ use http::header;
 use kube::Client;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use super::sink::Sink;
@@ -91,7 +92,7 @@ impl Ended {
 struct WatchEvent {
     #[serde(rename = "type")]
     event_type: String,
-    object: Value,
+    object: Box<RawValue>,
 }
 
 impl Watch {
@@ -221,7 +222,7 @@ impl Watch {
                 self.take(event, gap_since)?;
                 break;
             }
-            let table = parse_table(event)?;
+            let table = parse_table(&event)?;
             self.headers.learn(&table);
             for row in table.rows {
                 listed.push(name_of(&row.object).to_owned());
@@ -264,7 +265,7 @@ impl Watch {
             "MODIFIED" => Change::Modified,
             "DELETED" => Change::Deleted,
             "BOOKMARK" => {
-                let table = parse_table(event)?;
+                let table = parse_table(&event)?;
                 // The first Table of a watch has the headers, whatever it is about.
                 self.headers.learn(&table);
                 if let Some(row) = table.rows.first() {
@@ -272,9 +273,9 @@ impl Watch {
                 }
                 return Ok(());
             }
-            _ => return Err(status_error(&event.object)),
+            _ => return Err(status_error(&event)),
         };
-        let table = parse_table(event)?;
+        let table = parse_table(&event)?;
         self.headers.learn(&table);
         for row in table.rows {
             self.put(change, row, after);
@@ -313,17 +314,18 @@ impl Watch {
     }
 }
 
-fn parse_table(event: WatchEvent) -> Result<Table, Ended> {
+fn parse_table(event: &WatchEvent) -> Result<Table, Ended> {
     if event.event_type == "ERROR" {
-        return Err(status_error(&event.object));
+        return Err(status_error(event));
     }
-    serde_json::from_value(event.object).map_err(|error| Ended::Refused(format!("the API server sent no Table: {error}")))
+    serde_json::from_str(event.object.get()).map_err(|error| Ended::Refused(format!("the API server sent no Table: {error}")))
 }
 
-fn status_error(status: &Value) -> Ended {
+fn status_error(event: &WatchEvent) -> Ended {
+    let status: Value = serde_json::from_str(event.object.get()).unwrap_or_default();
     match status.get("code").and_then(Value::as_u64) {
         Some(410) => Ended::Expired,
-        _ => Ended::Broken(text(status, "/message").to_owned()),
+        _ => Ended::Broken(text(&status, "/message").to_owned()),
     }
 }
 

@@ -85,7 +85,7 @@ impl ApiServer {
         let values: Vec<Value> = page.objects.iter().map(|object| external(resource, object.value())).collect();
         let shown = match request.accept.form {
             Form::Table => {
-                let mut table = self.table(resource, &values, request.query.text("includeObject"), true);
+                let mut table = self.table(resource, values, request.query.text("includeObject"), true);
                 table["metadata"] = metadata;
                 table
             }

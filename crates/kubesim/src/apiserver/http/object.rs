@@ -195,7 +195,7 @@ impl ApiServer {
         let shown = match request.accept.form {
             Form::Object => value,
             Form::Metadata => super::super::table::partial(&value),
-            Form::Table => self.table(resource, &[value], request.query.text("includeObject"), true),
+            Form::Table => self.table(resource, vec![value], request.query.text("includeObject"), true),
         };
         document_response(status, &shown, request.accept.yaml)
     }

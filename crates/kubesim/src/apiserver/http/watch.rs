@@ -154,7 +154,7 @@ impl Streaming {
             Form::Metadata => partial(&value),
             Form::Table => {
                 let with_columns = !std::mem::replace(&mut self.has_columns, true);
-                let mut table = self.api.table(self.resource, &[value], &self.include, with_columns);
+                let mut table = self.api.table(self.resource, vec![value], &self.include, with_columns);
                 table["metadata"] = json!({"resourceVersion": object.revision().to_string()});
                 table
             }
@@ -172,7 +172,7 @@ impl Streaming {
             Form::Metadata => partial(&empty),
             Form::Table => {
                 let with_columns = !std::mem::replace(&mut self.has_columns, true);
-                let mut table = self.api.table(self.resource, &[empty], &self.include, with_columns);
+                let mut table = self.api.table(self.resource, vec![empty], &self.include, with_columns);
                 table["metadata"] = json!({"resourceVersion": revision.to_string()});
                 table
             }

@@ -68,39 +68,40 @@ fn printer(resource: &Resource) -> &'static Printer {
 
 impl ApiServer {
     /// Objects as a table. `include` is the request's `includeObject`; the columns are described if asked for.
-    pub(super) fn table(&self, resource: &'static Resource, objects: &[Value], include: &str, with_columns: bool) -> Value {
+    pub(super) fn table(&self, resource: &'static Resource, objects: Vec<Value>, include: &str, with_columns: bool) -> Value {
         let printer = printer(resource);
         let now = self.clock().now();
+        let revision = match objects.as_slice() {
+            [one] => one["metadata"]["resourceVersion"].clone(),
+            _ => json!(self.store().revision().to_string()),
+        };
         // What is printed of an event is the same in both groups; the stored form is the one that is printed.
         let stored = |object: &Value| {
             let mut object = object.clone();
             super::events::to_stored(resource, &mut object);
             object
         };
-        let rows: Vec<Value> = objects
-            .iter()
-            .map(|object| {
-                let cells = if resource == resource.stored() {
-                    (printer.cells)(object, now)
-                } else {
-                    (printer.cells)(&stored(object), now)
-                };
-                match include {
-                    "Object" => json!({"cells": cells, "object": object}),
-                    "None" => json!({"cells": cells}),
-                    _ => json!({"cells": cells, "object": partial(object)}),
-                }
-            })
-            .collect();
+        let rows = objects.into_iter().map(|object| {
+            let cells = if resource == resource.stored() {
+                (printer.cells)(&object, now)
+            } else {
+                (printer.cells)(&stored(&object), now)
+            };
+            let mut row = json!({"cells": cells});
+            // Assigned, for `json!` would copy the object.
+            match include {
+                "Object" => row["object"] = object,
+                "None" => {}
+                _ => row["object"] = partial(&object),
+            }
+            row
+        });
         let columns = with_columns.then(|| printer.columns.iter().map(describe).collect::<Vec<_>>());
-        let revision = match objects {
-            [one] => one["metadata"]["resourceVersion"].clone(),
-            _ => json!(self.store().revision().to_string()),
-        };
-        json!({
-            "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": revision},
-            "columnDefinitions": columns, "rows": rows,
-        })
+        let mut table = json!({
+            "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": revision}, "columnDefinitions": columns,
+        });
+        table["rows"] = rows.collect();
+        table
     }
 }
 
