@@ -82,11 +82,8 @@ impl ApiServer {
             object
         };
         let rows = objects.into_iter().map(|object| {
-            let cells = if resource == resource.stored() {
-                (printer.cells)(&object, now)
-            } else {
-                (printer.cells)(&stored(&object), now)
-            };
+            let cells =
+                if resource == resource.stored() { (printer.cells)(&object, now) } else { (printer.cells)(&stored(&object), now) };
             let mut row = json!({"cells": cells});
             // Assigned, for `json!` would copy the object.
             match include {
