@@ -144,7 +144,7 @@ impl Watch {
     async fn follow(&mut self, responses: &mut Responses) -> Ended {
         loop {
             let next = self.next_event(responses).await;
-            if let Err(ended) = next.and_then(|event| self.take(event, None)) {
+            if let Err(ended) = next.and_then(|event| self.take(&event, None)) {
                 return ended;
             }
         }
@@ -179,13 +179,13 @@ impl Watch {
         let listed = self.list_versions().await?;
         while !self.has_caught_up(&listed) {
             let event = self.next_event(&mut responses).await?;
-            self.take(event, Some(since))?;
+            self.take(&event, Some(since))?;
         }
         // What came and went meanwhile is in no list, and that the resourceVersion is too old is told in an event.
         let rest = async {
             loop {
                 let event = self.next_event(&mut responses).await?;
-                self.take(event, Some(since))?;
+                self.take(&event, Some(since))?;
             }
         };
         let ended: Result<Result<Infallible, Ended>, _> = tokio::time::timeout(REST, rest).await;
@@ -219,7 +219,7 @@ impl Watch {
         loop {
             let event = self.next_event(&mut responses).await?;
             if event.event_type == "BOOKMARK" {
-                self.take(event, gap_since)?;
+                self.take(&event, gap_since)?;
                 break;
             }
             let table = parse_table(&event)?;
@@ -259,13 +259,13 @@ impl Watch {
         serde_json::from_str(&line).map_err(|error| Ended::Broken(format!("the API server sent what is no watch event: {error}")))
     }
 
-    fn take(&mut self, event: WatchEvent, after: Option<Duration>) -> Result<(), Ended> {
+    fn take(&mut self, event: &WatchEvent, after: Option<Duration>) -> Result<(), Ended> {
         let change = match event.event_type.as_str() {
             "ADDED" => Change::Added,
             "MODIFIED" => Change::Modified,
             "DELETED" => Change::Deleted,
             "BOOKMARK" => {
-                let table = parse_table(&event)?;
+                let table = parse_table(event)?;
                 // The first Table of a watch has the headers, whatever it is about.
                 self.headers.learn(&table);
                 if let Some(row) = table.rows.first() {
@@ -273,9 +273,9 @@ impl Watch {
                 }
                 return Ok(());
             }
-            _ => return Err(status_error(&event)),
+            _ => return Err(status_error(event)),
         };
-        let table = parse_table(&event)?;
+        let table = parse_table(event)?;
         self.headers.learn(&table);
         for row in table.rows {
             self.put(change, row, after);
