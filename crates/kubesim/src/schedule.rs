@@ -41,7 +41,7 @@ const MONTHS: Bounds =
     Bounds { least: 1, most: 12, names: &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"] };
 const WEEKDAYS: Bounds = Bounds { least: 0, most: 6, names: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"] };
 
-/// The units of a duration in nanoseconds (Go's time.ParseDuration).
+/// The units of a duration in nanoseconds (Go's `time.ParseDuration`).
 const UNITS: [(&str, f64); 8] =
     [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("μs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 6e10), ("h", 3.6e12)];
 
@@ -125,8 +125,8 @@ fn has(bits: u64, value: i8) -> bool {
 
 /// Reads a field, `*/5`, `1-10/2`, `mon,wed`: the bits of its values, and whether it is unrestricted.
 fn field(text: &str, bounds: &Bounds) -> Result<(u64, bool), String> {
-    let parts = text.split(',').filter(|part| !part.is_empty()).map(|part| range(part, bounds));
-    parts.into_iter().try_fold((0, false), |(bits, any), part| part.map(|(more, also)| (bits | more, any || also)))
+    let mut parts = text.split(',').filter(|part| !part.is_empty()).map(|part| range(part, bounds));
+    parts.try_fold((0, false), |(bits, any), part| part.map(|(more, also)| (bits | more, any || also)))
 }
 
 fn range(text: &str, bounds: &Bounds) -> Result<(u64, bool), String> {

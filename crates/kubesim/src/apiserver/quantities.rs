@@ -1,5 +1,5 @@
 //! The quantities in an object: what is none is refused, and lists of resources are stored in canonical form
-//! (apimachinery/pkg/api/resource, pkg/apis/core/v1/defaults.go:SetDefaults_ResourceList).
+//! (apimachinery/pkg/api/resource, `pkg/apis/core/v1/defaults.go:SetDefaults_ResourceList`).
 
 use serde_json::Value;
 

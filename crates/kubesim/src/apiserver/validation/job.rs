@@ -104,11 +104,10 @@ fn check_spec(spec: &Value, path: &str, is_new: bool, errors: &mut Errors) {
     let restart = format!("{path}.template.spec.restartPolicy");
     match text(&spec["template"]["spec"], "restartPolicy") {
         "Always" | "" => errors.push(FieldError::required(restart, "valid values: \"OnFailure\", \"Never\"")),
-        "Never" => {}
         "OnFailure" if spec.get("podFailurePolicy").is_some() => {
             errors.invalid(restart, &json!("OnFailure"), "only \"Never\" is supported when podFailurePolicy is specified");
         }
-        "OnFailure" => {}
+        "OnFailure" | "Never" => {}
         other => errors.push(FieldError::not_supported(restart, other, &["OnFailure", "Never"])),
     }
 }
