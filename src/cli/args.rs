@@ -285,7 +285,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
     pub(crate) speed: f64,
     /// How many nodes it has; of several, the first takes no Pods
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=250))]
     pub(crate) nodes: u16,
     /// The seed: one seed is one history, other seeds are others that a reader may see
     #[arg(long, value_name = "N", default_value_t = 0)]

@@ -48,7 +48,8 @@ pub struct Cluster {
 
 impl ClusterBuilder {
     /// How many nodes: one is `kubesim-control-plane`, further ones are `kubesim-worker`, `kubesim-worker2` … and the
-    /// first then takes no Pods, as in kind. No node at all is a cluster in which nothing is scheduled.
+    /// first then takes no Pods, as in kind. No node at all is a cluster in which nothing is scheduled; more than 250
+    /// have no addresses.
     pub fn nodes(mut self, nodes: usize) -> Self {
         self.nodes = nodes;
         self
@@ -108,7 +109,12 @@ impl ClusterBuilder {
         let nodes: Vec<String> = (0..self.nodes).map(node_name).collect();
         let mut components = JoinSet::new();
         components.spawn(controllers::run(component("kube-controller-manager", "controllers")));
-        components.spawn(scheduler::run(component("kube-scheduler", "scheduler")));
+        let scheduler = scheduler::run(component("kube-scheduler", "scheduler"));
+        components.spawn(async move {
+            if let Err(error) = scheduler.await {
+                tracing::error!(%error, "the scheduler cannot start");
+            }
+        });
         for node in &nodes {
             let taints = if nodes.len() > 1 && *node == nodes[0] { vec![control_plane_taint()] } else { Vec::new() };
             components.spawn(kubelet::run(node.clone(), taints, component("kubelet", &format!("kubelet/{node}"))));

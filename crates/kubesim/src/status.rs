@@ -208,6 +208,11 @@ impl FieldError {
         Self::new(path, "FieldValueForbidden", message)
     }
 
+    /// The value is longer than so many bytes.
+    pub fn too_long(path: impl Into<String>, most: usize) -> Self {
+        Self::new(path, "FieldValueTooLong", format!("Too long: may not be more than {most} bytes"))
+    }
+
     /// What the value refers to does not exist.
     pub fn not_found(path: impl Into<String>, value: &str) -> Self {
         Self::new(path, "FieldValueNotFound", format!("Not found: {value:?}"))

@@ -15,6 +15,7 @@ mod http;
 mod managed;
 mod metadata;
 mod patch;
+mod quantities;
 mod strategy;
 mod table;
 mod update;

@@ -1,17 +1,15 @@
 //! The rules of each resource: what a write may set, what is filled in, what is refused (pkg/registry/*/strategy.go).
 
+use std::fmt::Display;
+
 use serde_json::{Value, json};
 
 use super::{
-    ApiServer, Origin, Writer, defaults, managed,
-    metadata::{fields, keep, text},
-    validation,
+    ApiServer, Origin, Writer, admission, defaults, managed,
+    metadata::{fields, keep},
+    quantities, validation,
 };
-use crate::{
-    resource::Resource,
-    status::StatusError,
-    typed::{self, WrongType},
-};
+use crate::{resource::Resource, status::StatusError, typed};
 
 impl ApiServer {
     /// Makes a new object ready to be stored, or refuses it.
@@ -24,8 +22,13 @@ impl ApiServer {
         fields(value).insert("apiVersion".to_owned(), json!(resource.stored().api_version()));
         fields(value).insert("kind".to_owned(), json!(resource.kind));
         reset_status(resource, value);
-        defaults::apply(resource.stored(), value, self.version());
+        // The labels that a Job has by default are those of its template, which the selector adds to.
+        if (resource.group, resource.plural) == ("batch", "jobs") {
+            admission::select_own_pods(value);
+        }
+        defaults::apply(resource.stored(), value);
         validation::check(resource.stored(), value, None)?;
+        writer.warn(validation::warnings(resource, value));
         self.admit(resource, value)?;
         check_size(value, writer)?;
         if writer.origin == Origin::Client {
@@ -47,11 +50,14 @@ impl ApiServer {
         fields(new).insert("kind".to_owned(), json!(resource.kind));
         keep_other_part(resource, subresource, old, new);
         if subresource.is_empty() || subresource == "scale" {
-            defaults::apply(resource.stored(), new, self.version());
+            defaults::apply(resource.stored(), new);
             if resource.plural == "services" {
-                self.keep_addresses(old, new);
+                self.readmit_service(old, new)?;
             }
             validation::check(resource.stored(), new, Some(old))?;
+            if old.get("spec") != new.get("spec") {
+                writer.warn(validation::warnings(resource, new));
+            }
         }
         check_size(new, writer)?;
         if writer.origin == Origin::Client {
@@ -59,26 +65,13 @@ impl ApiServer {
         }
         Ok(())
     }
-
-    /// A Service that does not say its addresses keeps them.
-    fn keep_addresses(&self, old: &Value, new: &mut Value) {
-        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-            if new["spec"].get(field).is_none()
-                && let Some(value) = old["spec"].get(field)
-                && new["spec"]["type"] != "ExternalName"
-            {
-                new["spec"][field] = value.clone();
-            }
-        }
-        let kind = text(new, "/spec/type").to_owned();
-        self.allocate(new, &kind);
-    }
 }
 
 /// A request's object in the form of its type. What the type does not know is dropped, with a warning or, if the
 /// writer wants it so, an error.
 pub(super) fn decode(resource: &'static Resource, value: &Value, writer: &Writer<'_>) -> Result<Value, StatusError> {
-    let normal = typed::normalise(resource, value).map_err(|error| cannot_be_handled(resource, &error))?;
+    let mut normal = typed::normalise(resource, value).map_err(|error| cannot_be_handled(resource, &error))?;
+    quantities::canonicalise(&mut normal).map_err(|error| cannot_be_handled(resource, &error))?;
     let unknown = typed::unknown_fields(value, &normal);
     if unknown.is_empty() {
         return Ok(normal);
@@ -111,7 +104,7 @@ fn check_size(value: &Value, writer: &Writer<'_>) -> Result<(), StatusError> {
 }
 
 /// The error for an object that is not of its type.
-pub(super) fn cannot_be_handled(resource: &Resource, error: &WrongType) -> StatusError {
+pub(super) fn cannot_be_handled(resource: &Resource, error: &impl Display) -> StatusError {
     let Resource { kind, version, .. } = resource;
     StatusError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {error}"))
 }

@@ -14,7 +14,7 @@ use super::{
     sync::StartFailure,
     terminate, timing, volumes, wording,
 };
-use crate::recorder::EventType;
+use crate::{quantity::Amount, recorder::EventType};
 
 /// Pulls the image if need be, makes the container, starts it, and runs its `postStart` hook.
 pub(super) async fn start_container(
@@ -71,39 +71,5 @@ fn expand_all(words: Option<&[String]>, env: &BTreeMap<String, String>) -> Vec<S
 
 fn memory_limit(container: &Container) -> Option<u64> {
     let limit: &Quantity = container.resources.as_ref()?.limits.as_ref()?.get("memory")?;
-    bytes(&limit.0)
-}
-
-/// A quantity of memory in bytes: `64Mi`, `1.5Gi`, `128974848`, `129M`.
-fn bytes(quantity: &str) -> Option<u64> {
-    const SUFFIXES: [(&str, f64); 10] = [
-        ("Ki", 1024.0),
-        ("Mi", 1_048_576.0),
-        ("Gi", 1_073_741_824.0),
-        ("Ti", 1_099_511_627_776.0),
-        ("k", 1e3),
-        ("M", 1e6),
-        ("G", 1e9),
-        ("T", 1e12),
-        ("m", 1e-3),
-        ("", 1.0),
-    ];
-    let (number, factor) = SUFFIXES.iter().find_map(|(suffix, factor)| Some((quantity.strip_suffix(suffix)?, factor)))?;
-    let value = number.parse::<f64>().ok().filter(|value| value.is_finite() && *value >= 0.0)? * factor;
-    // The cast saturates, which is what an absurd limit should do.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    Some(value as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantities_are_read_as_bytes() {
-        let read = ["64Mi", "1.5Gi", "128974848", "129M", "129e6", "1k", "x", "-1"].map(bytes);
-        let expected = [67_108_864, 1_610_612_736, 128_974_848, 129_000_000, 129_000_000, 1_000];
-        assert_eq!(read[..6], expected.map(Some));
-        assert_eq!(read[6..], [None, None]);
-    }
+    u64::try_from(limit.0.parse::<Amount>().ok()?.units()).ok()
 }

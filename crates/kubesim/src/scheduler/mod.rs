@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use k8s_openapi::{
-    api::core::v1::{Binding, Namespace, Node, ObjectReference, Pod, PodSpec},
+    api::core::v1::{Binding, Namespace, Node, ObjectReference, Pod, PodSpec, Service},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use serde_json::json;
@@ -32,6 +32,7 @@ use failure::Failure;
 use filter::{Demands, Refusal};
 use nodes::{NodeInfo, Nodes};
 use queue::{Change, Queue};
+use score::Surroundings;
 
 pub(crate) use filter::{is_tolerated, tolerates};
 pub(crate) use nodes::Placement;
@@ -43,28 +44,30 @@ const NAME: &str = "default-scheduler";
 const CYCLE: std::ops::Range<Duration> = Duration::from_millis(1)..Duration::from_millis(4);
 
 /// Runs the scheduler for as long as the cluster lives.
-pub(crate) async fn run(component: Component) {
+///
+/// # Errors
+/// If it cannot watch what it needs to know.
+pub(crate) async fn run(component: Component) -> Result<(), StatusError> {
     let mut tasks = JoinSet::new();
-    match Scheduler::new(component, &mut tasks) {
-        Ok(scheduler) => scheduler.run().await,
-        Err(error) => tracing::error!(%error, "the scheduler cannot start"),
-    }
+    Scheduler::new(component, &mut tasks)?.run().await;
+    Ok(())
 }
 
 struct Scheduler {
     nodes_source: Source<Node>,
     pods_source: Source<Pod>,
     namespaces: Source<Namespace>,
+    services: Source<Service>,
     nodes: Nodes,
     queue: Queue,
     random: Random,
     version: Version,
     clock: Clock,
-    writer: Arc<Writer>,
+    binder: Arc<Binder>,
 }
 
 /// What writes decisions, in the background.
-struct Writer {
+struct Binder {
     client: LoopbackClient,
     clock: Clock,
     events: Recorder,
@@ -83,12 +86,13 @@ impl Scheduler {
             nodes_source: Source::new(component.client.informer(Selection::all())?),
             pods_source: Source::new(component.client.informer(Selection::all())?),
             namespaces: Source::new(component.client.informer(Selection::all())?),
+            services: Source::new(component.client.informer(Selection::all())?),
             nodes: Nodes::default(),
             queue: Queue::default(),
             random: component.random,
             version: component.version,
             clock: component.clock,
-            writer: Arc::new(Writer { client: component.client, clock: component.clock, events }),
+            binder: Arc::new(Binder { client: component.client, clock: component.clock, events }),
         })
     }
 
@@ -111,6 +115,7 @@ impl Scheduler {
                 () = self.nodes_source.changed() => {}
                 () = self.pods_source.changed() => {}
                 () = self.namespaces.changed() => {}
+                () = self.services.changed() => {}
                 () = self.clock.sleep_until(flush) => {}
             }
         }
@@ -129,6 +134,8 @@ impl Scheduler {
         if !self.namespaces.changes().is_empty() {
             self.queue.wake(Change::Namespace);
         }
+        // Services only say how Pods are spread: nobody waits for one.
+        let _ = self.services.changes();
         for delta in self.pods_source.changes() {
             self.take_in(&delta);
         }
@@ -138,7 +145,7 @@ impl Scheduler {
         let pod = delta.object();
         let key = ownership::key_of(&pod.metadata);
         let is_gone = matches!(delta, Delta::Deleted(_));
-        if is_gone || nodes_free(pod) {
+        if is_gone || is_out(pod) {
             self.queue.remove(&key);
             if self.nodes.remove_pod(ownership::uid(&pod.metadata)).is_some() {
                 self.queue.wake(Change::PodGone);
@@ -162,16 +169,16 @@ impl Scheduler {
             return None;
         }
         let spec = pod.spec.as_ref()?;
-        let writer = Arc::clone(&self.writer);
+        let binder = Arc::clone(&self.binder);
         match self.decide(&pod, spec) {
             Ok(node) => {
                 self.nodes.set_pod(&pod, &node);
-                Some(Box::pin(async move { writer.bind(pod, &node).await }))
+                Some(Box::pin(async move { binder.bind(pod, &node).await }))
             }
             Err(failure) => {
                 let message = failure.message;
                 self.queue.wait(key.clone(), priority(&pod), failure.refused_by, self.clock.elapsed());
-                Some(Box::pin(async move { writer.refuse(pod, message).await }))
+                Some(Box::pin(async move { binder.refuse(pod, message).await }))
             }
         }
     }
@@ -191,7 +198,8 @@ impl Scheduler {
         if candidates.is_empty() && refusals.is_empty() {
             return Err(Failure::no_nodes());
         }
-        score::best(pod, spec, demands.requests(), &candidates, &self.nodes, namespaces, &mut self.random)
+        let surroundings = Surroundings { nodes: &self.nodes, namespaces, services: self.services.cache() };
+        score::best(pod, spec, demands.requests(), &candidates, &surroundings, &mut self.random)
             .map(|node| node.name().to_owned())
             .ok_or_else(|| Failure::refused(spec, &refusals, self.version))
     }
@@ -211,7 +219,7 @@ impl Scheduler {
     }
 }
 
-impl Writer {
+impl Binder {
     async fn bind(&self, pod: Arc<Pod>, node: &str) -> Written {
         let binding = Binding {
             metadata: ObjectMeta {
@@ -266,8 +274,8 @@ fn is_ours(pod: &Pod) -> bool {
     spec.scheduler_name.as_deref().unwrap_or(NAME) == NAME && !gated
 }
 
-/// Whether the Pod neither takes room nor will.
-fn nodes_free(pod: &Pod) -> bool {
+/// Whether the Pod neither takes room nor will any more.
+fn is_out(pod: &Pod) -> bool {
     pods::is_terminal(pod) || (pods::node_name(pod).is_empty() && pods::is_deleting(pod))
 }
 

@@ -17,6 +17,8 @@ pub(super) struct NodeInfo {
     pub(super) node: Option<Arc<Node>>,
     pub(super) allocatable: Amounts,
     pub(super) requested: Amounts,
+    /// The same with what containers are taken to use where they request nothing.
+    pub(super) presumed: Amounts,
     /// The Pods by UID, those included that are only about to be bound.
     pub(super) pods: BTreeMap<String, Arc<Pod>>,
 }
@@ -99,6 +101,7 @@ impl Nodes {
         let is_new = self.remove_pod(ownership::uid(&pod.metadata)).is_none();
         let info = self.all.entry(node.to_owned()).or_default();
         resources::add(&mut info.requested, &resources::requests(pod));
+        resources::add(&mut info.presumed, &resources::presumed(pod));
         info.pods.insert(ownership::uid(&pod.metadata).to_owned(), Arc::clone(pod));
         self.places.insert(ownership::uid(&pod.metadata).to_owned(), node.to_owned());
         is_new
@@ -110,6 +113,7 @@ impl Nodes {
         let info = self.all.get_mut(&node)?;
         let pod = info.pods.remove(uid)?;
         resources::subtract(&mut info.requested, &resources::requests(&pod));
+        resources::subtract(&mut info.presumed, &resources::presumed(&pod));
         if info.pods.is_empty() && info.node.is_none() {
             self.all.remove(&node);
         }

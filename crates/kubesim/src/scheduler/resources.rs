@@ -8,45 +8,14 @@ use k8s_openapi::{
     apimachinery::pkg::api::resource::Quantity,
 };
 
+use crate::quantity::Amount;
+
 /// Thousandths of each resource: a thousandth of a CPU, of a byte.
 pub(crate) type Amounts = BTreeMap<String, i128>;
 
-const SUFFIXES: [(&str, i128, i128); 14] = [
-    ("Ki", 1 << 10, 1),
-    ("Mi", 1 << 20, 1),
-    ("Gi", 1 << 30, 1),
-    ("Ti", 1 << 40, 1),
-    ("Pi", 1 << 50, 1),
-    ("Ei", 1 << 60, 1),
-    ("n", 1, 1_000_000_000),
-    ("u", 1, 1_000_000),
-    ("m", 1, 1_000),
-    ("k", 1_000, 1),
-    ("M", 1_000_000, 1),
-    ("G", 1_000_000_000, 1),
-    ("T", 1_000_000_000_000, 1),
-    ("P", 1_000_000_000_000_000, 1),
-];
-
 /// A quantity in thousandths, rounded up; 0 if it is none, which the API server refuses.
-pub(crate) fn milli(quantity: &Quantity) -> i128 {
-    let text = quantity.0.as_str();
-    let suffix = SUFFIXES.iter().find(|(suffix, ..)| text.ends_with(suffix));
-    let (digits, factor, divisor) = match suffix {
-        Some((suffix, factor, divisor)) => (&text[..text.len() - suffix.len()], *factor, *divisor),
-        None => (text, 1, 1),
-    };
-    let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let fraction = fraction.get(..fraction.len().min(9)).unwrap_or_default();
-    let number: i128 = format!("{whole}{fraction}").parse().unwrap_or(0);
-    let exponent = exponent.parse::<i32>().unwrap_or(0) - i32::try_from(fraction.len()).unwrap_or(0);
-    let power = 10_i128.checked_pow(exponent.unsigned_abs()).unwrap_or(i128::MAX);
-    let scaled = number.saturating_mul(factor).saturating_mul(1_000);
-    let (scaled, divisor) =
-        if exponent < 0 { (scaled, divisor.saturating_mul(power)) } else { (scaled.saturating_mul(power), divisor) };
-    // Requests are never negative.
-    (scaled.saturating_add(divisor - 1)) / divisor
+fn milli(quantity: &Quantity) -> i128 {
+    quantity.0.parse().map_or(0, Amount::thousandths)
 }
 
 /// All quantities in thousandths.
@@ -57,14 +26,18 @@ pub(crate) fn amounts(quantities: Option<&BTreeMap<String, Quantity>>) -> Amount
 /// What a Pod asks for: its containers together with its sidecars, or as much as its hungriest init container needs
 /// beside the sidecars that were started before it.
 pub(crate) fn requests(pod: &Pod) -> Amounts {
+    sum(pod, &container_requests)
+}
+
+fn sum(pod: &Pod, of_container: &dyn Fn(&Container) -> Amounts) -> Amounts {
     let Some(spec) = &pod.spec else { return Amounts::new() };
     let mut total = Amounts::new();
     for container in &spec.containers {
-        add(&mut total, &container_requests(container));
+        add(&mut total, &of_container(container));
     }
     let (mut sidecars, mut initial) = (Amounts::new(), Amounts::new());
     for container in spec.init_containers.iter().flatten() {
-        let own = container_requests(container);
+        let own = of_container(container);
         if container.restart_policy.as_deref() == Some("Always") {
             add(&mut sidecars, &own);
             add(&mut total, &own);
@@ -81,6 +54,21 @@ pub(crate) fn requests(pod: &Pod) -> Amounts {
     total
 }
 
+/// What a small container is taken to use of a resource that it does not request, where nodes are compared
+/// (`pkg/scheduler/util/pod_resources.go`).
+const SMALL: [(&str, i128); 2] = [("cpu", 100), ("memory", 200 * 1_024 * 1_024 * 1_000)];
+
+/// What a Pod asks for, with what its containers are taken to use of CPU and memory where they request nothing.
+pub(crate) fn presumed(pod: &Pod) -> Amounts {
+    sum(pod, &|container| {
+        let mut amounts = container_requests(container);
+        for (name, amount) in SMALL {
+            amounts.entry(name.to_owned()).or_insert(amount);
+        }
+        amounts
+    })
+}
+
 /// Requests of the Pod itself count instead of its containers'.
 fn apply_pod_level(spec: &PodSpec, total: &mut Amounts) {
     let own = spec.resources.as_ref().and_then(|resources| resources.requests.as_ref());
@@ -94,14 +82,16 @@ fn container_requests(container: &Container) -> Amounts {
 /// Adds amounts.
 pub(crate) fn add(total: &mut Amounts, more: &Amounts) {
     for (name, amount) in more {
-        *total.entry(name.clone()).or_default() += amount;
+        let entry = total.entry(name.clone()).or_default();
+        *entry = entry.saturating_add(*amount);
     }
 }
 
 /// Takes amounts away.
 pub(crate) fn subtract(total: &mut Amounts, less: &Amounts) {
     for (name, amount) in less {
-        *total.entry(name.clone()).or_default() -= amount;
+        let entry = total.entry(name.clone()).or_default();
+        *entry = entry.saturating_sub(*amount);
     }
 }
 
@@ -120,16 +110,23 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case("1", 1_000)]
     #[case("100m", 100)]
-    #[case("1.5", 1_500)]
-    #[case("0.0001", 1)]
     #[case("64Mi", 67_108_864_000)]
-    #[case("1e3", 1_000_000)]
-    #[case("5k", 5_000_000)]
+    #[case("1E", 1_000_000_000_000_000_000_000)]
+    #[case("1e40", i128::from(i64::MAX) * 1_000)]
+    #[case("1.5e-2147483648", 1)]
     #[case("", 0)]
     fn quantities_are_read(#[case] text: &str, #[case] expected: i128) {
         assert_eq!(milli(&Quantity(text.to_owned())), expected);
+    }
+
+    #[test]
+    fn a_container_that_requests_nothing_is_taken_to_be_small() {
+        let containers = json!([{"name": "a", "image": "i"}, {"name": "b", "image": "i", "resources": {"requests": {"cpu": "1"}}}]);
+        let pod: Pod = serde_json::from_value(json!({"spec": {"containers": containers}})).unwrap();
+        let (cpu, memory) = (1_100, 2 * 200 * 1_024 * 1_024 * 1_000);
+        assert_eq!(presumed(&pod), Amounts::from([("cpu".to_owned(), cpu), ("memory".to_owned(), memory)]));
+        assert_eq!(requests(&pod), Amounts::from([("cpu".to_owned(), 1_000)]));
     }
 
     #[test]

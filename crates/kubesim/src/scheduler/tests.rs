@@ -180,3 +180,58 @@ async fn a_pod_of_another_scheduler_is_left_alone() {
     bench.wait(1).await;
     assert_eq!(node_of(&bench, "p").await, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_absurd_request_is_refused_like_any_other() {
+    let bench = Bench::new(1).await;
+    for (name, cpu) in [("huge", "1e40"), ("tiny", "1.5e-2147483648")] {
+        bench.create::<Pod>(pod(name, asking(cpu))).await;
+    }
+    bench.wait(1).await;
+    assert!(refusal(&bench, "huge").await.contains("1 Insufficient cpu"));
+    assert_eq!(node_of(&bench, "tiny").await.as_deref(), Some("node"));
+}
+
+async fn places(bench: &Bench, count: usize, spec: &Value) -> Vec<usize> {
+    let mut counts = std::collections::BTreeMap::new();
+    for index in 0..count {
+        let name = format!("p{index}");
+        bench.create::<Pod>(pod(&name, spec.clone())).await;
+        bench.wait(1).await;
+        *counts.entry(node_of(bench, &name).await.unwrap()).or_insert(0) += 1;
+    }
+    counts.into_values().collect()
+}
+
+/// Without anything to spread by, requests of the Pods there already decide: nearly all go where there is more room.
+#[rstest]
+#[case::constraint(json!({"topologySpreadConstraints": [{
+    "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
+    "labelSelector": {"matchLabels": {"app": "web"}},
+}]}), false)]
+#[case::service(json!({}), true)]
+#[tokio::test(start_paused = true)]
+async fn soft_constraints_spread(#[case] spec: Value, #[case] has_service: bool) {
+    let bench = Bench::empty(1);
+    for name in ["a", "b"] {
+        bench.add_node(name, json!({"kubernetes.io/hostname": name})).await;
+    }
+    // What is on one node keeps small Pods off it unless they are spread.
+    let mut heavy = asking("1500m");
+    heavy["nodeName"] = json!("a");
+    bench
+        .create::<Pod>({
+            let mut heavy = pod("heavy", heavy);
+            heavy["metadata"]["labels"] = json!({"app": "heavy"});
+            heavy
+        })
+        .await;
+    if has_service {
+        let service = json!({"metadata": {"name": "web", "namespace": "default"}, "spec": {
+            "selector": {"app": "web"}, "ports": [{"port": 80}],
+        }});
+        bench.create::<k8s_openapi::api::core::v1::Service>(service).await;
+    }
+    bench.wait(1).await;
+    assert_eq!(places(&bench, 6, &spec).await, [3, 3]);
+}

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     ApiServer,
+    defaults::nested,
     metadata::{fields, text},
 };
 use crate::{resource::Resource, status::StatusError};
@@ -16,32 +17,30 @@ impl ApiServer {
     /// Admits a new object.
     pub(super) fn admit(&self, resource: &'static Resource, object: &mut Value) -> Result<(), StatusError> {
         match (resource.group, resource.plural) {
-            ("", "pods") => self.admit_pod(object)?,
+            ("", "pods") => self.admit_pod(object),
             ("", "services") => self.admit_service(object),
-            ("batch", "jobs") => select_own_pods(object),
-            _ => {}
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
-/// A Job selects its Pods by its UID (pkg/registry/batch/job/strategy.go:generateSelector).
-fn select_own_pods(job: &mut Value) {
+/// A Job selects its Pods by its UID, where it does not say otherwise (pkg/registry/batch/job/strategy.go:generateSelector).
+/// That it says something else is found by validation.
+pub(super) fn select_own_pods(job: &mut Value) {
     if job["spec"]["manualSelector"] == true {
         return;
     }
     let (name, uid) = (text(job, "/metadata/name").to_owned(), text(job, "/metadata/uid").to_owned());
-    let labels = json!({
-        "controller-uid": uid,
-        "batch.kubernetes.io/controller-uid": uid,
-        "job-name": name,
-        "batch.kubernetes.io/job-name": name,
-    });
-    let template = fields(&mut job["spec"]["template"]).entry("metadata").or_insert_with(|| json!({}));
-    let own = fields(template).entry("labels").or_insert_with(|| json!({}));
-    for (key, value) in labels.as_object().into_iter().flatten() {
-        fields(own).insert(key.clone(), value.clone());
+    let template = nested(nested(nested(job, "spec"), "template"), "metadata");
+    let labels = fields(nested(template, "labels"));
+    for (key, value) in [
+        ("controller-uid", &uid),
+        ("batch.kubernetes.io/controller-uid", &uid),
+        ("job-name", &name),
+        ("batch.kubernetes.io/job-name", &name),
+    ] {
+        labels.entry(key).or_insert_with(|| json!(value));
     }
-    let selector = json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}});
-    fields(&mut job["spec"]).insert("selector".to_owned(), selector);
+    let selector = nested(nested(nested(job, "spec"), "selector"), "matchLabels");
+    fields(selector).entry("batch.kubernetes.io/controller-uid").or_insert_with(|| json!(uid));
 }

@@ -50,6 +50,13 @@ impl ApiServer {
         let value = class.as_ref().map_or(json!(0), |class| class.value()["value"].clone());
         let policy = class.as_ref().map_or("", |class| class.text("/preemptionPolicy"));
         let policy = if policy.is_empty() { "PreemptLowerPriority" } else { policy };
+        if let Some(given) = pod["spec"].get("priority").filter(|given| **given != value) {
+            let problem = format!(
+                "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller \
+                 computed {value} from the given PriorityClass name"
+            );
+            return Err(StatusError::forbidden(&PODS, text(pod, "/metadata/name"), &problem));
+        }
         let spec = fields(&mut pod["spec"]);
         if let Some(class) = &class {
             spec.insert("priorityClassName".to_owned(), json!(class.name()));

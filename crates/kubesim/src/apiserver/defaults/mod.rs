@@ -6,7 +6,7 @@ mod workloads;
 use serde_json::{Map, Value, json};
 
 use super::metadata::fields;
-use crate::{Version, resource::Resource};
+use crate::resource::Resource;
 
 /// Sets a field that is missing.
 fn default(object: &mut Value, field: &str, value: impl Into<Value>) {
@@ -14,7 +14,7 @@ fn default(object: &mut Value, field: &str, value: impl Into<Value>) {
 }
 
 /// The object in a field; made if missing.
-fn nested<'a>(object: &'a mut Value, field: &str) -> &'a mut Value {
+pub(super) fn nested<'a>(object: &'a mut Value, field: &str) -> &'a mut Value {
     let value = fields(object).entry(field).or_insert(Value::Null);
     if value.is_null() {
         *value = Value::Object(Map::new());
@@ -28,9 +28,9 @@ fn elements<'a>(object: &'a mut Value, field: &str) -> impl Iterator<Item = &'a 
 }
 
 /// Fills in everything that an object of this resource has by default.
-pub(super) fn apply(resource: &Resource, object: &mut Value, version: Version) {
+pub(super) fn apply(resource: &Resource, object: &mut Value) {
     match (resource.group, resource.plural) {
-        ("", "pods") => pod::default_pod(nested(object, "spec"), version),
+        ("", "pods") => pod::default_pod(nested(object, "spec")),
         ("", "namespaces") => namespace(object),
         ("", "nodes") => {
             nested(object, "spec");
@@ -48,7 +48,7 @@ pub(super) fn apply(resource: &Resource, object: &mut Value, version: Version) {
                 default(port, "protocol", "TCP");
             }
         }
-        ("apps" | "batch", _) => workloads::apply(resource, object, version),
+        ("apps" | "batch", _) => workloads::apply(resource, object),
         ("scheduling.k8s.io", "priorityclasses") => default(object, "preemptionPolicy", "PreemptLowerPriority"),
         _ => {}
     }

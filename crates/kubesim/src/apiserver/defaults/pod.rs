@@ -3,11 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{default, elements, fields, nested};
-use crate::Version;
 
 /// Fills in the spec of a Pod itself, which has more defaults than one in a template.
-pub(super) fn default_pod(spec: &mut Value, version: Version) {
-    default_spec(spec, version);
+pub(super) fn default_pod(spec: &mut Value) {
+    default_spec(spec);
     default(spec, "enableServiceLinks", true);
     for list in ["initContainers", "containers"] {
         elements(spec, list).for_each(|container| default_requests(nested(container, "resources")));
@@ -15,7 +14,7 @@ pub(super) fn default_pod(spec: &mut Value, version: Version) {
 }
 
 /// Fills in a Pod's spec, also in a template.
-pub(super) fn default_spec(spec: &mut Value, version: Version) {
+pub(super) fn default_spec(spec: &mut Value) {
     default(spec, "restartPolicy", "Always");
     default(spec, "terminationGracePeriodSeconds", 30);
     default(spec, "dnsPolicy", "ClusterFirst");
@@ -24,7 +23,7 @@ pub(super) fn default_spec(spec: &mut Value, version: Version) {
     let host_network = spec["hostNetwork"] == true;
     for list in ["initContainers", "containers", "ephemeralContainers"] {
         for container in elements(spec, list) {
-            default_container(container, host_network, version);
+            default_container(container, host_network);
         }
     }
     for volume in elements(spec, "volumes") {
@@ -39,7 +38,7 @@ pub(super) fn default_spec(spec: &mut Value, version: Version) {
     }
 }
 
-fn default_container(container: &mut Value, host_network: bool, _version: Version) {
+fn default_container(container: &mut Value, host_network: bool) {
     let image = container["image"].as_str().unwrap_or_default();
     let policy = if is_latest(image) { "Always" } else { "IfNotPresent" };
     default(container, "imagePullPolicy", policy);
@@ -169,7 +168,7 @@ mod tests {
     #[test]
     fn a_probe_gets_its_defaults() {
         let mut spec = json!({"containers": [{"name": "c", "image": "i:1", "livenessProbe": {"httpGet": {"port": 8080}, "periodSeconds": 0}}]});
-        default_spec(&mut spec, Version::LATEST);
+        default_spec(&mut spec);
         let expected = json!({
             "httpGet": {"path": "/", "port": 8080, "scheme": "HTTP"},
             "timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3,
@@ -181,7 +180,7 @@ mod tests {
     #[test]
     fn what_is_limited_is_requested() {
         let mut spec = json!({"containers": [{"name": "c", "resources": {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "500m"}}}]});
-        default_pod(&mut spec, Version::LATEST);
+        default_pod(&mut spec);
         assert_eq!(spec["containers"][0]["resources"]["requests"], json!({"cpu": "500m", "memory": "1Gi"}));
     }
 }

@@ -3,22 +3,22 @@
 use serde_json::{Value, json};
 
 use super::{default, elements, nested, pod};
-use crate::{Version, resource::Resource};
+use crate::resource::Resource;
 
 /// Fills in an object of the groups `apps` and `batch`.
-pub(super) fn apply(resource: &Resource, object: &mut Value, version: Version) {
+pub(super) fn apply(resource: &Resource, object: &mut Value) {
     match resource.plural {
-        "deployments" => deployment(nested(object, "spec"), version),
+        "deployments" => deployment(nested(object, "spec")),
         "replicasets" => {
             let spec = nested(object, "spec");
             default(spec, "replicas", 1);
-            template(spec, version);
+            template(spec);
         }
-        "daemonsets" => daemon_set(nested(object, "spec"), version),
-        "statefulsets" => stateful_set(nested(object, "spec"), version),
+        "daemonsets" => daemon_set(nested(object, "spec")),
+        "statefulsets" => stateful_set(nested(object, "spec")),
         "jobs" => {
             let spec = nested(object, "spec");
-            job(spec, version);
+            job(spec);
             // A controller finds its Pods by these labels; the label of old is still written beside the new one.
             job_labels(object);
         }
@@ -28,19 +28,19 @@ pub(super) fn apply(resource: &Resource, object: &mut Value, version: Version) {
             default(spec, "suspend", false);
             default(spec, "successfulJobsHistoryLimit", 3);
             default(spec, "failedJobsHistoryLimit", 1);
-            template(nested(nested(spec, "jobTemplate"), "spec"), version);
+            template(nested(nested(spec, "jobTemplate"), "spec"));
         }
         _ => {}
     }
 }
 
-fn template(spec: &mut Value, version: Version) {
+fn template(spec: &mut Value) {
     let template = nested(spec, "template");
     nested(template, "metadata");
-    pod::default_spec(nested(template, "spec"), version);
+    pod::default_spec(nested(template, "spec"));
 }
 
-fn deployment(spec: &mut Value, version: Version) {
+fn deployment(spec: &mut Value) {
     default(spec, "replicas", 1);
     default(spec, "revisionHistoryLimit", 10);
     default(spec, "progressDeadlineSeconds", 600);
@@ -51,10 +51,10 @@ fn deployment(spec: &mut Value, version: Version) {
         default(rolling, "maxUnavailable", "25%");
         default(rolling, "maxSurge", "25%");
     }
-    template(spec, version);
+    template(spec);
 }
 
-fn daemon_set(spec: &mut Value, version: Version) {
+fn daemon_set(spec: &mut Value) {
     default(spec, "revisionHistoryLimit", 10);
     let strategy = nested(spec, "updateStrategy");
     default(strategy, "type", "RollingUpdate");
@@ -63,10 +63,10 @@ fn daemon_set(spec: &mut Value, version: Version) {
         default(rolling, "maxUnavailable", 1);
         default(rolling, "maxSurge", 0);
     }
-    template(spec, version);
+    template(spec);
 }
 
-fn stateful_set(spec: &mut Value, version: Version) {
+fn stateful_set(spec: &mut Value) {
     default(spec, "replicas", 1);
     default(spec, "revisionHistoryLimit", 10);
     default(spec, "podManagementPolicy", "OrderedReady");
@@ -76,10 +76,10 @@ fn stateful_set(spec: &mut Value, version: Version) {
     if strategy["type"] == "RollingUpdate" {
         default(nested(strategy, "rollingUpdate"), "partition", 0);
     }
-    template(spec, version);
+    template(spec);
 }
 
-fn job(spec: &mut Value, version: Version) {
+fn job(spec: &mut Value) {
     if spec["completions"].is_null() && spec["parallelism"].is_null() {
         default(spec, "completions", 1);
     }
@@ -95,7 +95,7 @@ fn job(spec: &mut Value, version: Version) {
             elements(rule, "onPodConditions").for_each(|condition| default(condition, "status", "True"));
         }
     }
-    template(spec, version);
+    template(spec);
 }
 
 /// The labels of a Job are those of its template where it has none (pkg/apis/batch/v1/defaults.go).

@@ -1,53 +1,74 @@
-//! Containers (pkg/apis/core/validation:validateContainers).
+//! Containers (pkg/apis/core/validation:validateContainers, validateInitContainers).
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Errors, list, names, parse_quantity, probe, text};
+use super::{Errors, environment, list, names, probe, resources, text, volumes};
 use crate::status::FieldError;
 
-/// Checks the containers of one list of a Pod; `seen` has the names of those before.
-pub(super) fn all(spec: &Value, path: &str, field: &str, seen: &mut BTreeSet<String>, errors: &mut Errors) {
+/// Checks the containers of a Pod's spec at `path`.
+pub(super) fn all(spec: &Value, path: &str, errors: &mut Errors) {
     let volumes: BTreeSet<&str> = list(spec, "volumes").iter().map(|volume| text(volume, "name")).collect();
-    for (index, container) in list(spec, field).iter().enumerate() {
-        let path = format!("{path}.{field}[{index}]");
-        one(container, &path, field != "containers", &volumes, errors);
-        let name = text(container, "name");
-        if !name.is_empty() && !seen.insert(name.to_owned()) {
-            errors.push(FieldError::duplicate(format!("{path}.name"), &container["name"]));
+    let mut seen = BTreeSet::new();
+    if list(spec, "containers").is_empty() {
+        errors.required(format!("{path}.containers"));
+    }
+    for field in ["containers", "initContainers"] {
+        let mut host_ports = BTreeSet::new();
+        for (index, container) in list(spec, field).iter().enumerate() {
+            let path = format!("{path}.{field}[{index}]");
+            one(container, &path, &volumes, errors);
+            let name = text(container, "name");
+            if !name.is_empty() && !seen.insert(name) {
+                errors.push(FieldError::duplicate(format!("{path}.name"), &container["name"]));
+            }
+            errors.one_of(container, &path, "restartPolicy", &["Always", "Never", "OnFailure"]);
+            let is_init = field == "initContainers";
+            let has_hooks = !is_init || text(container, "restartPolicy") == "Always";
+            probe::of_container(container, &path, has_hooks, spec["terminationGracePeriodSeconds"].as_i64(), errors);
+            // Init containers run one by one.
+            if is_init {
+                host_ports.clear();
+            }
+            unique_host_ports(container, &path, &mut host_ports, errors);
         }
     }
 }
 
-fn one(container: &Value, path: &str, is_init: bool, volumes: &BTreeSet<&str>, errors: &mut Errors) {
+fn one(container: &Value, path: &str, volumes: &BTreeSet<&str>, errors: &mut Errors) {
     let name = text(container, "name");
     if name.is_empty() {
         errors.required(format!("{path}.name"));
-    } else if let Some(problem) = names::label(name) {
-        errors.invalid(format!("{path}.name"), &container["name"], problem);
+    } else {
+        errors.misnamed(&format!("{path}.name"), name, names::label(name));
     }
-    let image = text(container, "image");
-    if image.is_empty() {
+    if text(container, "image").is_empty() {
         errors.required(format!("{path}.image"));
-    } else if image.trim() != image {
+    }
+    errors.one_of(container, path, "terminationMessagePolicy", &["File", "FallbackToLogsOnError"]);
+    ports(container, path, errors);
+    environment::check(container, path, errors);
+    volumes::mounts(container, path, volumes, errors);
+    errors.one_of(container, path, "imagePullPolicy", &["Always", "IfNotPresent", "Never"]);
+    resources::check(&container["resources"], &format!("{path}.resources"), errors);
+    security(&container["securityContext"], &format!("{path}.securityContext"), errors);
+}
+
+/// Checks the image of a Pod's own container; a template may have one that no Pod can.
+pub(super) fn image_of_pod(container: &Value, path: &str, errors: &mut Errors) {
+    let image = text(container, "image");
+    if image.trim() != image {
         let problem = "must not have leading or trailing whitespace";
         errors.invalid(format!("{path}.image"), &container["image"], problem);
     }
-    ports(container, path, errors);
-    environment(container, path, errors);
-    mounts(container, path, volumes, errors);
-    errors.one_of(container, path, "imagePullPolicy", &["Always", "IfNotPresent", "Never"]);
-    errors.one_of(container, path, "terminationMessagePolicy", &["FallbackToLogsOnError", "File"]);
-    let is_sidecar = text(container, "restartPolicy") == "Always";
-    probe::of_container(container, path, !is_init || is_sidecar, errors);
-    resources(&container["resources"], &format!("{path}.resources"), errors);
 }
 
-/// A number of a port.
+/// A number of a port; none is 0.
 pub(super) fn port_number(port: &Value, path: &str, errors: &mut Errors) {
-    if !port.as_i64().is_some_and(|port| (1..=65_535).contains(&port)) {
-        errors.invalid(path, port, "must be between 1 and 65535, inclusive");
+    let number = if port.is_null() { 0.into() } else { port.clone() };
+    if !number.as_i64().is_some_and(|number| (1..=65_535).contains(&number)) {
+        errors.invalid(path, &number, "must be between 1 and 65535, inclusive");
     }
 }
 
@@ -57,11 +78,11 @@ fn ports(container: &Value, path: &str, errors: &mut Errors) {
         let path = format!("{path}.ports[{index}]");
         let name = text(port, "name");
         if !name.is_empty() {
-            match names::port_name(name) {
-                Some(problem) => errors.invalid(format!("{path}.name"), &port["name"], problem),
-                None if !seen.insert(name) => errors.push(FieldError::duplicate(format!("{path}.name"), &port["name"])),
-                None => {}
+            let problems = names::port_name(name);
+            if problems.is_empty() && !seen.insert(name) {
+                errors.push(FieldError::duplicate(format!("{path}.name"), &port["name"]));
             }
+            errors.misnamed(&format!("{path}.name"), name, problems);
         }
         match port["containerPort"].as_i64() {
             None | Some(0) => errors.required(format!("{path}.containerPort")),
@@ -74,73 +95,25 @@ fn ports(container: &Value, path: &str, errors: &mut Errors) {
     }
 }
 
-fn environment(container: &Value, path: &str, errors: &mut Errors) {
-    for (index, variable) in list(container, "env").iter().enumerate() {
-        let path = format!("{path}.env[{index}]");
-        let name = text(variable, "name");
-        if name.is_empty() {
-            errors.required(format!("{path}.name"));
-        } else if let Some(problem) = names::variable(name) {
-            errors.invalid(format!("{path}.name"), &variable["name"], problem);
+fn unique_host_ports(container: &Value, path: &str, seen: &mut BTreeSet<String>, errors: &mut Errors) {
+    for (index, port) in list(container, "ports").iter().enumerate() {
+        let number = port["hostPort"].as_i64().unwrap_or(0);
+        if number == 0 {
+            continue;
         }
-        let Some(source) = variable.get("valueFrom") else { continue };
-        let path = format!("{path}.valueFrom");
-        let sources = source.as_object().map_or(0, serde_json::Map::len);
-        if sources == 0 {
-            let problem = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`";
-            errors.invalid(&path, &Value::String(String::new()), problem);
-        } else if sources > 1 {
-            errors.invalid(&path, &Value::String(String::new()), "may not have more than one field specified at a time");
-        }
-        if !text(variable, "value").is_empty() {
-            errors.invalid(&path, &Value::String(String::new()), "may not be specified when `value` is not empty");
-        }
-        for kind in ["configMapKeyRef", "secretKeyRef"] {
-            if let Some(reference) = source.get(kind)
-                && text(reference, "key").is_empty()
-            {
-                errors.required(format!("{path}.{kind}.key"));
-            }
+        let place = format!("{}/{}/{number}", text(port, "protocol"), text(port, "hostIP"));
+        if !seen.insert(place.clone()) {
+            errors.push(FieldError::duplicate(format!("{path}.ports[{index}].hostPort"), &Value::String(place)));
         }
     }
 }
 
-fn mounts(container: &Value, path: &str, volumes: &BTreeSet<&str>, errors: &mut Errors) {
-    let mut seen = BTreeSet::new();
-    for (index, mount) in list(container, "volumeMounts").iter().enumerate() {
-        let path = format!("{path}.volumeMounts[{index}]");
-        let name = text(mount, "name");
-        if name.is_empty() {
-            errors.required(format!("{path}.name"));
-        } else if !volumes.contains(name) {
-            errors.push(FieldError::not_found(format!("{path}.name"), name));
-        }
-        let place = text(mount, "mountPath");
-        if place.is_empty() {
-            errors.required(format!("{path}.mountPath"));
-        } else if !seen.insert(place) {
-            errors.invalid(format!("{path}.mountPath"), &mount["mountPath"], "must be unique");
-        }
-    }
-}
-
-fn resources(resources: &Value, path: &str, errors: &mut Errors) {
-    let amounts = |kind: &str| resources[kind].as_object().into_iter().flatten();
-    for kind in ["limits", "requests"] {
-        for (name, amount) in amounts(kind) {
-            if amount.as_str().and_then(parse_quantity).is_some_and(|amount| amount < 0.0) {
-                errors.invalid(format!("{path}.{kind}[{name}]"), amount, "must be greater than or equal to 0");
-            }
-        }
-    }
-    for (name, request) in amounts("requests") {
-        let limit = &resources["limits"][name.as_str()];
-        let value = |amount: &Value| amount.as_str().and_then(parse_quantity);
-        if let (Some(request_value), Some(limit_value)) = (value(request), value(limit))
-            && request_value > limit_value
-        {
-            let problem = format!("must be less than or equal to {name} limit of {}", limit.as_str().unwrap_or_default());
-            errors.invalid(format!("{path}.requests"), request, &problem);
+/// Checks the user and the group of a container or of a Pod.
+pub(super) fn security(context: &Value, path: &str, errors: &mut Errors) {
+    for field in ["runAsUser", "runAsGroup"] {
+        let id = &context[field];
+        if id.as_i64().is_some_and(|id| !(0..=i64::from(i32::MAX)).contains(&id)) {
+            errors.invalid(format!("{path}.{field}"), id, "must be between 0 and 2147483647, inclusive");
         }
     }
 }

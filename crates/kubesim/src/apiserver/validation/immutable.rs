@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Errors, list};
-use crate::{resource::Resource, status::FieldError};
+use super::{Errors, container, list, pod::tolerations, text};
+use crate::resource::Resource;
 
 /// Checks what a change has changed.
 pub(super) fn check(resource: &Resource, old: &Value, new: &Value, errors: &mut Errors) {
@@ -36,7 +36,7 @@ pub(super) fn check(resource: &Resource, old: &Value, new: &Value, errors: &mut 
     }
     for part in ["data", "binaryData"] {
         if old["immutable"] == true && (old[part] != new[part] || new["immutable"] != true) {
-            errors.push(FieldError::forbidden(part, "field is immutable when `immutable` is set"));
+            errors.forbidden(part, "field is immutable when `immutable` is set");
         }
     }
 }
@@ -54,15 +54,27 @@ fn pod(old: &Value, new: &Value, errors: &mut Errors) {
         additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was \
         previously negative)";
     if list(old, "containers").len() != list(new, "containers").len() {
-        errors.push(FieldError::forbidden("spec.containers", "pod updates may not add or remove containers"));
+        errors.forbidden("spec.containers", "pod updates may not add or remove containers");
         return;
     }
-    let kept = list(old, "tolerations").iter().all(|toleration| list(new, "tolerations").contains(toleration));
-    if !kept {
-        errors.push(FieldError::forbidden(
-            "spec.tolerations",
-            "existing toleration can not be modified except its tolerationSeconds",
-        ));
+    for field in ["containers", "initContainers"] {
+        for (index, container) in list(new, field).iter().enumerate() {
+            let path = format!("spec.{field}[{index}]");
+            if text(container, "image").is_empty() {
+                errors.required(format!("{path}.image"));
+            }
+            container::image_of_pod(container, &path, errors);
+        }
+    }
+    if !deadline(&old["activeDeadlineSeconds"], &new["activeDeadlineSeconds"], errors) {
+        return;
+    }
+    let is_kept = |old: &Value| list(new, "tolerations").iter().any(|new| without_seconds(new) == without_seconds(old));
+    if !list(old, "tolerations").iter().all(is_kept) {
+        let problem = "existing toleration can not be modified except its tolerationSeconds";
+        errors.forbidden("spec.tolerations", problem);
+    } else if old["tolerations"] != new["tolerations"] {
+        tolerations(new, "spec", errors);
     }
     let gates = |spec: &Value| list(spec, "schedulingGates").len();
     let mut comparable = new.clone();
@@ -93,6 +105,32 @@ fn pod(old: &Value, new: &Value, errors: &mut Errors) {
             .filter(|(key, value)| old.get(key.as_str()) != Some(value))
             .map(|(key, _)| key.as_str())
             .collect();
-        errors.push(FieldError::forbidden("spec", &format!("{MESSAGE}\n({})", changed.join(", "))));
+        errors.forbidden("spec", &format!("{MESSAGE}\n({})", changed.join(", ")));
     }
+}
+
+/// A deadline can be set and come nearer; whether the rest is worth looking at.
+fn deadline(old: &Value, new: &Value, errors: &mut Errors) -> bool {
+    let path = "spec.activeDeadlineSeconds";
+    match (old.as_i64(), new.as_i64()) {
+        (_, Some(seconds)) if !(0..=i64::from(i32::MAX)).contains(&seconds) => {
+            errors.invalid(path, new, "must be between 0 and 2147483647, inclusive");
+            return false;
+        }
+        (Some(before), Some(seconds)) if before < seconds => {
+            errors.invalid(path, new, "must be less than or equal to previous value");
+            return false;
+        }
+        (Some(_), None) => errors.invalid(path, new, "must not update from a positive integer to nil value"),
+        _ => {}
+    }
+    true
+}
+
+fn without_seconds(toleration: &Value) -> Value {
+    let mut toleration = toleration.clone();
+    if let Value::Object(fields) = &mut toleration {
+        fields.remove("tolerationSeconds");
+    }
+    toleration
 }

@@ -1,13 +1,27 @@
 //! Validation: every error of an object at once, with its path, worded as the real server words it
 //! (pkg/apis/*/validation).
 
+mod affinity;
 mod container;
+mod disruption;
+mod endpoint_slice;
+mod environment;
+mod event;
 mod immutable;
+mod job;
+mod lease;
+mod metadata;
 mod names;
+mod node;
 mod pod;
+mod priority_class;
 mod probe;
-mod quantity;
+mod resources;
+mod secret;
+mod selector;
 mod service;
+mod volumes;
+mod warnings;
 mod workloads;
 
 use serde_json::Value;
@@ -17,15 +31,13 @@ use crate::{
     status::{FieldError, StatusError},
 };
 
-pub(super) use quantity::parse as parse_quantity;
+pub(super) use service::is_reached_from_outside;
+pub(super) use warnings::warnings;
 
 /// How large the data of a config map or a secret may be.
 const MAX_DATA: usize = 1024 * 1024;
 
-/// How large all annotations together may be.
-const MAX_ANNOTATIONS: usize = 256 * 1024;
-
-/// The errors found so far, and the path to where they are looked for.
+/// The errors found so far.
 #[derive(Default)]
 struct Errors {
     list: Vec<FieldError>,
@@ -40,26 +52,26 @@ impl Errors {
         self.push(FieldError::invalid(path, value, detail));
     }
 
+    /// One error for each thing that is wrong with a text.
+    fn misnamed(&mut self, path: &str, text: &str, problems: Vec<String>) {
+        for problem in problems {
+            self.invalid(path, &Value::String(text.to_owned()), &problem);
+        }
+    }
+
     fn required(&mut self, path: impl Into<String>) {
         self.push(FieldError::required(path, ""));
     }
 
-    /// A number that must not be negative, if it is there.
-    fn not_negative(&mut self, object: &Value, path: &str, field: &str) {
-        self.at_least(object, path, field, 0);
+    fn forbidden(&mut self, path: impl Into<String>, detail: &str) {
+        self.push(FieldError::forbidden(path, detail));
     }
 
-    fn at_least(&mut self, object: &Value, path: &str, field: &str, least: i64) {
+    /// A number that must not be negative, if it is there.
+    fn not_negative(&mut self, object: &Value, path: &str, field: &str) {
         let value = &object[field];
-        if value.as_i64().is_some_and(|number| number < least) {
-            let detail = if least == 0 {
-                "must be greater than or equal to 0".to_owned()
-            } else if least == 1 {
-                "must be greater than 0".to_owned()
-            } else {
-                format!("must be greater than or equal to {least}")
-            };
-            self.invalid(join(path, field), value, &detail);
+        if value.as_i64().is_some_and(|number| number < 0) {
+            self.invalid(join(path, field), value, "must be greater than or equal to 0");
         }
     }
 
@@ -91,16 +103,21 @@ fn text<'a>(object: &'a Value, field: &str) -> &'a str {
 /// `Invalid`, with everything that is wrong.
 pub(super) fn check(resource: &Resource, object: &Value, old: Option<&Value>) -> Result<(), StatusError> {
     let mut errors = Errors::default();
-    metadata(resource, &object["metadata"], old.is_some(), &mut errors);
+    metadata::check(resource, &object["metadata"], old.is_some(), &mut errors);
     let spec = &object["spec"];
     match (resource.group, resource.plural) {
         // What a running Pod has was checked when it was made, and only few fields can change.
-        ("", "pods") if old.is_none() => pod::spec(spec, "spec", &mut errors),
+        ("", "pods") if old.is_none() => pod::new(spec, &mut errors),
         ("", "services") => service::check(spec, &mut errors),
-        ("", "configmaps") => data(object, &["data", "binaryData"], &mut errors),
-        ("", "secrets") => data(object, &["data"], &mut errors),
+        ("", "configmaps") => config_map(object, &mut errors),
+        ("", "secrets") => secret::check(object, &mut errors),
+        ("", "nodes") => node::taints(spec, &mut errors),
+        ("", "events") if old.is_none() => event::check(object, &mut errors),
         ("apps" | "batch", _) => workloads::check(resource, object, old, &mut errors),
-        ("policy", "poddisruptionbudgets") => workloads::budget(spec, &mut errors),
+        ("policy", "poddisruptionbudgets") => disruption::check(spec, &mut errors),
+        ("discovery.k8s.io", "endpointslices") => endpoint_slice::check(object, &mut errors),
+        ("coordination.k8s.io", "leases") => lease::check(spec, &mut errors),
+        ("scheduling.k8s.io", "priorityclasses") => priority_class::check(object, &mut errors),
         _ => {}
     }
     if let Some(old) = old {
@@ -112,72 +129,34 @@ pub(super) fn check(resource: &Resource, object: &Value, old: Option<&Value>) ->
     Err(StatusError::invalid(resource.group, resource.kind, text(&object["metadata"], "name"), errors.list))
 }
 
-fn metadata(resource: &Resource, metadata: &Value, is_update: bool, errors: &mut Errors) {
-    let name = text(metadata, "name");
-    let prefix = text(metadata, "generateName");
-    if name.is_empty() && prefix.is_empty() {
-        errors.push(FieldError::required("metadata.name", "name or generateName is required"));
-    } else if !name.is_empty() && !is_update {
-        let problem = match resource.plural {
-            "namespaces" => names::label(name),
-            _ => names::subdomain(name),
-        };
-        if let Some(problem) = problem {
-            errors.invalid("metadata.name", &metadata["name"], problem);
-        }
-    }
-    labels(&metadata["labels"], "metadata.labels", errors);
-    let mut size = 0;
-    for (key, value) in metadata["annotations"].as_object().into_iter().flatten() {
-        size += key.len() + value.as_str().map_or(0, str::len);
-        if let Some(problem) = names::qualified_name(&key.to_lowercase()) {
-            errors.invalid("metadata.annotations", &Value::String(key.clone()), &problem);
-        }
-    }
-    if size > MAX_ANNOTATIONS {
-        let message = format!("Too long: may not be more than {MAX_ANNOTATIONS} bytes");
-        errors.push(FieldError { path: "metadata.annotations".to_owned(), reason: "FieldValueTooLong", message });
-    }
-    for (index, finalizer) in list(metadata, "finalizers").iter().enumerate() {
-        let name = finalizer.as_str().unwrap_or_default();
-        let standard = ["orphan", "foregroundDeletion", "kubernetes"].contains(&name);
-        if !standard && (!name.contains('/') || names::qualified_name(name).is_some()) {
-            let problem = "name is neither a standard finalizer name nor is it fully qualified";
-            errors.invalid(format!("metadata.finalizers[{index}]"), finalizer, problem);
-        }
-    }
-    let controllers = list(metadata, "ownerReferences").iter().filter(|owner| owner["controller"] == true).count();
-    if controllers > 1 {
-        let problem = "Only one reference can have Controller set to true";
-        errors.invalid("metadata.ownerReferences", &metadata["ownerReferences"], problem);
+fn labels(labels: &Value, path: &str, errors: &mut Errors) {
+    for (key, value) in labels.as_object().into_iter().flatten() {
+        errors.misnamed(path, key, names::qualified_name(key));
+        let value = value.as_str().unwrap_or_default();
+        errors.misnamed(path, value, names::label_value(value));
     }
 }
 
-fn labels(labels: &Value, path: &str, errors: &mut Errors) {
-    for (key, value) in labels.as_object().into_iter().flatten() {
-        if let Some(problem) = names::qualified_name(key) {
-            errors.invalid(path, &Value::String(key.clone()), &problem);
-        }
-        if let Some(problem) = names::label_value(value.as_str().unwrap_or_default()) {
-            errors.invalid(path, value, problem);
+fn config_map(object: &Value, errors: &mut Errors) {
+    data(object, &["data", "binaryData"], "[]", errors);
+    for key in object["data"].as_object().into_iter().flat_map(|data| data.keys()) {
+        if object["binaryData"].get(key).is_some() {
+            errors.invalid(format!("data[{key}]"), &Value::String(key.clone()), "duplicate of key present in binaryData");
         }
     }
 }
 
 /// The data of config maps and secrets: legal keys, and not too much.
-fn data(object: &Value, parts: &[&str], errors: &mut Errors) {
+fn data(object: &Value, parts: &[&str], whole: &str, errors: &mut Errors) {
     let mut size = 0;
     for part in parts {
         for (key, value) in object[*part].as_object().into_iter().flatten() {
             size += value.as_str().map_or(0, str::len);
-            if let Some(problem) = names::config_key(key) {
-                errors.invalid(format!("{part}[{key}]"), &Value::String(key.clone()), problem);
-            }
+            errors.misnamed(&format!("{part}[{key}]"), key, names::config_key(key));
         }
     }
     if size > MAX_DATA {
-        let message = format!("Too long: may not be more than {MAX_DATA} bytes");
-        errors.push(FieldError { path: "[]".to_owned(), reason: "FieldValueTooLong", message });
+        errors.push(FieldError::too_long(whole, MAX_DATA));
     }
 }
 

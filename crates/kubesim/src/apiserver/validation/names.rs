@@ -1,25 +1,37 @@
 //! What names, labels and keys may be (apimachinery/pkg/util/validation).
 
-/// Why a text is not a DNS-1123 subdomain, if it is none.
-pub(super) fn subdomain(text: &str) -> Option<&'static str> {
-    let legal = text.len() <= 253 && !text.is_empty() && text.split('.').all(is_label_part);
-    (!legal).then_some(
-        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start \
-         and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
-         '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
-    )
+/// What is wrong with a text as a DNS-1123 subdomain.
+pub(super) fn subdomain(text: &str) -> Vec<String> {
+    let is_legal = text.split('.').all(is_label_part);
+    too_long(text, 253)
+        .chain((!is_legal).then(|| {
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start \
+             and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
+             '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+                .to_owned()
+        }))
+        .collect()
 }
 
-/// Why a text is not a DNS-1123 label, if it is none.
-pub(super) fn label(text: &str) -> Option<&'static str> {
-    if text.len() > 63 {
-        return Some("must be no more than 63 characters");
-    }
-    (!is_label_part(text)).then_some(
-        "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end \
-         with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
-         '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
-    )
+/// What is wrong with a text as a DNS-1123 label.
+pub(super) fn label(text: &str) -> Vec<String> {
+    let problem = if is_label_part(text) {
+        None
+    } else if text.split('.').all(is_label_part) {
+        Some("must not contain dots".to_owned())
+    } else {
+        Some(
+            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end \
+             with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
+             '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+                .to_owned(),
+        )
+    };
+    too_long(text, 63).chain(problem).collect()
+}
+
+fn too_long(text: &str, most: usize) -> impl Iterator<Item = String> {
+    (text.len() > most).then(|| format!("must be no more than {most} characters")).into_iter()
 }
 
 fn is_label_part(text: &str) -> bool {
@@ -28,38 +40,48 @@ fn is_label_part(text: &str) -> bool {
     edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
 }
 
-/// Why a text is not a qualified name, such as a label's key, if it is none.
-pub(super) fn qualified_name(text: &str) -> Option<String> {
-    let name = match text.split_once('/') {
-        Some((prefix, name)) => {
-            if let Some(problem) = subdomain(prefix) {
-                return Some(format!("prefix part {problem}"));
-            }
+/// What is wrong with a text as a qualified name, such as a label's key.
+pub(super) fn qualified_name(text: &str) -> Vec<String> {
+    const FORM: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+                        alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+                        '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+    let mut problems = Vec::new();
+    let name = match text.split('/').collect::<Vec<_>>()[..] {
+        [name] => name,
+        ["", name] => {
+            problems.push("prefix part must be non-empty".to_owned());
             name
         }
-        None => text,
+        [prefix, name] => {
+            problems.extend(subdomain(prefix).into_iter().map(|problem| format!("prefix part {problem}")));
+            name
+        }
+        _ => {
+            let optional = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
+            return vec![format!("a valid label key {FORM} {optional}")];
+        }
     };
-    if name.len() > 63 {
-        return Some("name part must be no more than 63 characters".to_owned());
+    if name.is_empty() {
+        problems.push("name part must be non-empty".to_owned());
     }
-    (!is_word(name)).then(|| {
-        "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
-         alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
-         '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-            .to_owned()
-    })
+    problems.extend(too_long(name, 63).map(|problem| format!("name part {problem}")));
+    if !is_word(name) {
+        problems.push(format!("name part {FORM}"));
+    }
+    problems
 }
 
-/// Why a text is not a label's value, if it is none.
-pub(super) fn label_value(text: &str) -> Option<&'static str> {
-    if text.len() > 63 {
-        return Some("must be no more than 63 characters");
-    }
-    (!text.is_empty() && !is_word(text)).then_some(
-        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start \
-         and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation \
-         is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
-    )
+/// What is wrong with a text as a label's value.
+pub(super) fn label_value(text: &str) -> Vec<String> {
+    let is_legal = text.is_empty() || is_word(text);
+    too_long(text, 63)
+        .chain((!is_legal).then(|| {
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start \
+             and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation \
+             is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+                .to_owned()
+        }))
+        .collect()
 }
 
 fn is_word(text: &str) -> bool {
@@ -68,40 +90,39 @@ fn is_word(text: &str) -> bool {
     edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
 }
 
-/// Why a text is not a key of a config map or a secret, if it is none.
-pub(super) fn config_key(text: &str) -> Option<&'static str> {
-    let legal = !text.is_empty()
-        && text.len() <= 253
-        && text != "."
-        && text != ".."
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    (!legal).then_some(
+/// What is wrong with a text as a key of a config map or a secret.
+pub(super) fn config_key(text: &str) -> Vec<String> {
+    let is_legal = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let form = (!is_legal).then_some(
         "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  \
          or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
-    )
+    );
+    let dots = match text {
+        "." => Some("must not be '.'"),
+        ".." => Some("must not be '..'"),
+        _ => text.starts_with("..").then_some("must not start with '..'"),
+    };
+    too_long(text, 253).chain(form.into_iter().chain(dots).map(str::to_owned)).collect()
 }
 
-/// Why a text is not the name of an environment variable, if it is none.
-pub(super) fn variable(text: &str) -> Option<&'static str> {
-    let legal = !text.is_empty() && text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'=');
-    (!legal).then_some("a valid environment variable name must consist only of printable ASCII characters other than '='")
+/// What is wrong with a text as the name of an environment variable.
+pub(super) fn variable(text: &str) -> Vec<String> {
+    let is_legal = text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'=');
+    let problem = "a valid environment variable name must consist only of printable ASCII characters other than '='";
+    (!is_legal).then(|| problem.to_owned()).into_iter().collect()
 }
 
-/// Why a text is not the name of a port, if it is none.
-pub(super) fn port_name(text: &str) -> Option<&'static str> {
-    if text.is_empty() || text.len() > 15 {
-        return Some("must be no more than 15 characters");
-    }
-    if !text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-        return Some("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
-    }
-    if !text.bytes().any(|b| b.is_ascii_lowercase()) {
-        return Some("must contain at least one letter (a-z)");
-    }
-    if text.contains("--") {
-        return Some("must not contain consecutive hyphens");
-    }
-    (text.starts_with('-') || text.ends_with('-')).then_some("must not begin or end with a hyphen")
+/// What is wrong with a text as the name of a port.
+pub(super) fn port_name(text: &str) -> Vec<String> {
+    let is_legal = !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let rules = [
+        (is_legal, "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"),
+        (text.bytes().any(|b| b.is_ascii_lowercase()), "must contain at least one letter (a-z)"),
+        (!text.contains("--"), "must not contain consecutive hyphens"),
+        (!text.starts_with('-') && !text.ends_with('-'), "must not begin or end with a hyphen"),
+    ];
+    let broken = rules.into_iter().filter(|(holds, _)| !holds).map(|(_, problem)| problem.to_owned());
+    too_long(text, 15).chain(broken).collect()
 }
 
 #[cfg(test)]
@@ -118,7 +139,7 @@ mod tests {
     #[case("", false, false)]
     #[case("a..b", false, false)]
     fn names(#[case] text: &str, #[case] is_subdomain: bool, #[case] is_label: bool) {
-        assert_eq!((subdomain(text).is_none(), label(text).is_none()), (is_subdomain, is_label));
+        assert_eq!((subdomain(text).is_empty(), label(text).is_empty()), (is_subdomain, is_label));
     }
 
     #[rstest]
@@ -126,7 +147,9 @@ mod tests {
     #[case("a b", false)]
     #[case("A_/x", false)]
     #[case("x/", false)]
+    #[case("/x", false)]
+    #[case("a/b/c", false)]
     fn label_keys(#[case] text: &str, #[case] legal: bool) {
-        assert_eq!(qualified_name(text).is_none(), legal);
+        assert_eq!(qualified_name(text).is_empty(), legal);
     }
 }

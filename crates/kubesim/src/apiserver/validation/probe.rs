@@ -2,27 +2,44 @@
 
 use serde_json::{Value, json};
 
-use super::{Errors, container::port_number, names, text};
+use super::{Errors, container::port_number, list, names, text};
 use crate::status::FieldError;
 
 /// The ways to probe or to hook.
 const KINDS: [&str; 5] = ["exec", "httpGet", "tcpSocket", "grpc", "sleep"];
 
-/// Checks the probes and hooks of a container.
-pub(super) fn of_container(container: &Value, path: &str, is_sidecar_or_main: bool, errors: &mut Errors) {
-    for kind in ["livenessProbe", "readinessProbe", "startupProbe"] {
-        let Some(probe) = container.get(kind) else { continue };
-        let path = format!("{path}.{kind}");
-        if !is_sidecar_or_main {
-            errors.push(FieldError::forbidden(path, "may not be set for init containers without restartPolicy=Always"));
-            continue;
+/// Checks the probes and hooks of a container, if it can have any; `grace` is how long its Pod may take to end.
+pub(super) fn of_container(container: &Value, path: &str, has_hooks: bool, grace: Option<i64>, errors: &mut Errors) {
+    if !has_hooks {
+        for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
+            if container.get(field).is_some() {
+                let problem = "may not be set for init containers without restartPolicy=Always";
+                errors.forbidden(format!("{path}.{field}"), problem);
+            }
         }
-        check(probe, kind, &path, errors);
+        return;
     }
     for hook in ["postStart", "preStop"] {
-        if let Some(hook_value) = container["lifecycle"].get(hook) {
-            action(hook_value, &format!("{path}.lifecycle.{hook}"), errors);
+        if let Some(handler) = container["lifecycle"].get(hook) {
+            let path = format!("{path}.lifecycle.{hook}");
+            action(handler, &path, errors);
+            sleep(&handler["sleep"], grace, &path, errors);
         }
+    }
+    for kind in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if let Some(probe) = container.get(kind) {
+            check(probe, kind, &format!("{path}.{kind}"), errors);
+        }
+    }
+}
+
+/// A container cannot sleep for longer than its Pod may take to end.
+fn sleep(sleep: &Value, grace: Option<i64>, path: &str, errors: &mut Errors) {
+    if let (Some(seconds), Some(grace)) = (sleep["seconds"].as_i64(), grace)
+        && !(0..=grace).contains(&seconds)
+    {
+        let problem = format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})");
+        errors.invalid(format!("{path}.sleep"), &sleep["seconds"], &problem);
     }
 }
 
@@ -65,6 +82,9 @@ fn action(action: &Value, path: &str, errors: &mut Errors) {
             }
             target_port(&body["port"], &format!("{path}.port"), errors);
             errors.one_of(body, &path, "scheme", &["HTTP", "HTTPS"]);
+            for header in list(body, "httpHeaders") {
+                header_name(text(header, "name"), &format!("{path}.httpHeaders"), errors);
+            }
         }
         "tcpSocket" => target_port(&body["port"], &format!("{path}.port"), errors),
         "grpc" => port_number(&body["port"], &format!("{path}.port"), errors),
@@ -72,14 +92,18 @@ fn action(action: &Value, path: &str, errors: &mut Errors) {
     }
 }
 
+fn header_name(name: &str, path: &str, errors: &mut Errors) {
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        let problem = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used \
+                       for validation is '[-A-Za-z0-9]+')";
+        errors.invalid(path, &Value::String(name.to_owned()), problem);
+    }
+}
+
 /// A port by number or by name.
 pub(super) fn target_port(port: &Value, path: &str, errors: &mut Errors) {
     match port.as_str() {
-        Some(name) => {
-            if let Some(problem) = names::port_name(name) {
-                errors.invalid(path, port, problem);
-            }
-        }
+        Some(name) => errors.misnamed(path, name, names::port_name(name)),
         None => port_number(port, path, errors),
     }
 }

@@ -1,165 +1,164 @@
-//! What makes Pods: deployments, replica sets, daemon sets, jobs … (pkg/apis/apps/validation, pkg/apis/batch/validation).
+//! What keeps Pods: deployments, replica sets, daemon sets, stateful sets (pkg/apis/apps/validation).
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1;
 use serde_json::{Value, json};
 
-use super::{Errors, labels, pod, text};
+use super::{Errors, job, pod, selector, text};
 use crate::{resource::Resource, selector::LabelSelector, status::FieldError};
 
 /// Checks an object of the groups `apps` and `batch`; on an update, against what it was.
 pub(super) fn check(resource: &Resource, object: &Value, old: Option<&Value>, errors: &mut Errors) {
     let spec = &object["spec"];
     match resource.plural {
-        "deployments" => {
-            controller(spec, errors);
-            for field in ["minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"] {
-                errors.not_negative(spec, "spec", field);
-            }
-            let (deadline, ready) = (&spec["progressDeadlineSeconds"], spec["minReadySeconds"].as_i64().unwrap_or(0));
-            if deadline.as_i64().is_some_and(|deadline| deadline >= 0 && deadline <= ready) {
-                errors.invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds");
-            }
-            strategy(&spec["strategy"], "spec.strategy", &["Recreate", "RollingUpdate"], errors);
-            always_restarted(spec, errors);
-        }
-        "replicasets" | "statefulsets" => {
-            controller(spec, errors);
+        "deployments" => deployment(spec, errors),
+        "replicasets" => {
+            // The real server says so of replica sets, too.
+            controller(spec, "ReplicaSet", "deployment", errors);
             errors.not_negative(spec, "spec", "minReadySeconds");
-            always_restarted(spec, errors);
+        }
+        "statefulsets" => {
+            controller(spec, "StatefulSet", "statefulset", errors);
+            errors.not_negative(spec, "spec", "minReadySeconds");
         }
         "daemonsets" => {
-            controller(spec, errors);
-            strategy(&spec["updateStrategy"], "spec.updateStrategy", &["RollingUpdate", "OnDelete"], errors);
-            always_restarted(spec, errors);
+            controller(spec, "DaemonSet", "daemonset", errors);
+            errors.not_negative(spec, "spec", "minReadySeconds");
+            daemon_strategy(&spec["updateStrategy"], errors);
+            errors.not_negative(spec, "spec", "revisionHistoryLimit");
         }
-        "jobs" => job(spec, "spec", old.is_none(), errors),
-        "cronjobs" => cron_job(spec, errors),
+        "jobs" => job::check(object, old, errors),
+        "cronjobs" => job::cron(object, old, errors),
+        "controllerrevisions" => errors.not_negative(object, "", "revision"),
         _ => {}
     }
 }
 
-/// Checks a disruption budget.
-pub(super) fn budget(spec: &Value, errors: &mut Errors) {
-    if spec.get("minAvailable").is_some() && spec.get("maxUnavailable").is_some() {
-        let problem = "minAvailable and maxUnavailable cannot be both set";
-        errors.invalid("spec", &json!({}), problem);
+fn deployment(spec: &Value, errors: &mut Errors) {
+    controller(spec, "ReplicaSet", "deployment", errors);
+    deployment_strategy(&spec["strategy"], errors);
+    for field in ["minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"] {
+        errors.not_negative(spec, "spec", field);
+    }
+    let (deadline, ready) = (&spec["progressDeadlineSeconds"], spec["minReadySeconds"].as_i64().unwrap_or(0));
+    if deadline.as_i64().is_some_and(|deadline| deadline <= ready) {
+        errors.invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds");
     }
 }
 
-fn controller(spec: &Value, errors: &mut Errors) {
+/// Checks replicas, selector and template; `kind` is whose Pods cannot have a deadline, `called` who may not select all.
+fn controller(spec: &Value, kind: &str, called: &str, errors: &mut Errors) {
     errors.not_negative(spec, "spec", "replicas");
-    let template_labels = &spec["template"]["metadata"]["labels"];
-    let selector: Option<v1::LabelSelector> = spec.get("selector").and_then(|s| serde_json::from_value(s.clone()).ok());
-    let parsed = match selector {
-        None => {
-            errors.required("spec.selector");
-            None
-        }
-        Some(selector) => match LabelSelector::from_api(&selector) {
-            Ok(parsed) if parsed.is_empty() => {
-                errors.invalid("spec.selector", &spec["selector"], "empty selector is invalid for deployment");
-                None
-            }
-            Ok(parsed) => Some(parsed),
-            Err(problem) => {
-                errors.invalid("spec.selector", &spec["selector"], &problem);
-                None
-            }
-        },
-    };
-    if !parsed.is_some_and(|selector| selector.matches_value(template_labels)) {
-        let problem = "`selector` does not match template `labels`";
-        errors.invalid("spec.template.metadata.labels", template_labels, problem);
+    let labels = &spec["template"]["metadata"]["labels"];
+    if !selects(spec, labels, kind, called, errors) {
+        return;
     }
-    labels(template_labels, "spec.template.labels", errors);
-    pod::spec(&spec["template"]["spec"], "spec.template.spec", errors);
-}
-
-fn always_restarted(spec: &Value, errors: &mut Errors) {
+    pod::template(&spec["template"], "spec.template", errors);
     let policy = text(&spec["template"]["spec"], "restartPolicy");
     if ["OnFailure", "Never"].contains(&policy) {
         errors.push(FieldError::not_supported("spec.template.spec.restartPolicy", policy, &["Always"]));
     }
+    if spec["template"]["spec"].get("activeDeadlineSeconds").is_some() {
+        let problem = format!("activeDeadlineSeconds in {kind} is not Supported");
+        errors.forbidden("spec.template.spec.activeDeadlineSeconds", &problem);
+    }
 }
 
-fn strategy(strategy: &Value, path: &str, kinds: &[&str], errors: &mut Errors) {
-    errors.one_of(strategy, path, "type", kinds);
+/// Checks the selector; whether the template is worth looking at.
+fn selects(spec: &Value, labels: &Value, kind: &str, called: &str, errors: &mut Errors) -> bool {
+    let given: Option<v1::LabelSelector> = spec.get("selector").and_then(|s| serde_json::from_value(s.clone()).ok());
+    let known = errors.list.len();
+    selector::check(&spec["selector"], "spec.selector", errors);
+    let is_legal = errors.list.len() == known;
+    let parsed = given.as_ref().and_then(|given| LabelSelector::from_api(given).ok());
+    let is_empty = parsed.as_ref().is_some_and(LabelSelector::is_empty);
+    if given.is_none() {
+        errors.required("spec.selector");
+    } else if is_empty {
+        errors.invalid("spec.selector", &spec["selector"], &format!("empty selector is invalid for {called}"));
+    }
+    if !is_legal {
+        if kind != "DaemonSet" {
+            let problem = if kind == "ReplicaSet" { "invalid label selector" } else { "" };
+            errors.invalid("spec.selector", &spec["selector"], problem);
+        }
+        return kind == "DaemonSet";
+    }
+    if !is_empty && !parsed.is_some_and(|selector| selector.matches_value(labels)) {
+        errors.invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`");
+    }
+    true
+}
+
+fn deployment_strategy(strategy: &Value, errors: &mut Errors) {
+    errors.one_of(strategy, "spec.strategy", "type", &["Recreate", "RollingUpdate"]);
     let rolling = &strategy["rollingUpdate"];
-    let path = format!("{path}.rollingUpdate");
+    let path = "spec.strategy.rollingUpdate";
     match text(strategy, "type") {
         "Recreate" if !rolling.is_null() => {
-            errors.push(FieldError::forbidden(path, "may not be specified when strategy `type` is 'Recreate'"));
+            errors.forbidden(path, "may not be specified when strategy `type` is 'Recreate'");
         }
         "RollingUpdate" => {
-            for field in ["maxUnavailable", "maxSurge"] {
-                if !is_count_or_percentage(&rolling[field]) {
-                    let problem = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or \
-                                   '93%', regex used for validation is '[0-9]+%')";
-                    errors.invalid(format!("{path}.{field}"), &rolling[field], problem);
-                }
-            }
+            count_or_percentage(&rolling["maxUnavailable"], &format!("{path}.maxUnavailable"), errors);
+            count_or_percentage(&rolling["maxSurge"], &format!("{path}.maxSurge"), errors);
             if is_zero(&rolling["maxUnavailable"]) && is_zero(&rolling["maxSurge"]) {
                 let problem = "may not be 0 when `maxSurge` is 0";
                 errors.invalid(format!("{path}.maxUnavailable"), &rolling["maxUnavailable"], problem);
             }
+            at_most_all(&rolling["maxUnavailable"], &format!("{path}.maxUnavailable"), errors);
         }
         _ => {}
     }
 }
 
-fn is_count_or_percentage(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.strip_suffix('%').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())),
-        Value::Number(number) => number.as_i64().is_some_and(|number| number >= 0),
-        _ => value.is_null(),
+fn daemon_strategy(strategy: &Value, errors: &mut Errors) {
+    errors.one_of(strategy, "spec.updateStrategy", "type", &["RollingUpdate", "OnDelete"]);
+    if text(strategy, "type") != "RollingUpdate" {
+        return;
     }
+    let rolling = &strategy["rollingUpdate"];
+    let path = "spec.updateStrategy.rollingUpdate";
+    for check in [count_or_percentage, at_most_all] {
+        for field in ["maxUnavailable", "maxSurge"] {
+            check(&rolling[field], &format!("{path}.{field}"), errors);
+        }
+    }
+    match (is_zero(&rolling["maxUnavailable"]), is_zero(&rolling["maxSurge"])) {
+        (true, true) => {
+            errors.push(FieldError::required(format!("{path}.maxUnavailable"), "cannot be 0 when maxSurge is 0"));
+        }
+        (false, false) => {
+            let problem = "may not be set when maxUnavailable is non-zero";
+            errors.invalid(format!("{path}.maxSurge"), &rolling["maxSurge"], problem);
+        }
+        _ => {}
+    }
+}
+
+/// Checks what is a count or a percentage, if it is there.
+pub(super) fn count_or_percentage(value: &Value, path: &str, errors: &mut Errors) {
+    if value.as_i64().is_some_and(|count| count < 0) {
+        errors.invalid(path, value, "must be greater than or equal to 0");
+    }
+    if value.is_string() && percentage(value).is_none() {
+        let problem = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex \
+                       used for validation is '[0-9]+%')";
+        errors.invalid(path, value, problem);
+    }
+}
+
+/// Checks that a percentage, if it is one, is not of more than there is.
+pub(super) fn at_most_all(value: &Value, path: &str, errors: &mut Errors) {
+    if percentage(value).is_some_and(|percentage| percentage > 100) {
+        errors.invalid(path, value, "must not be greater than 100%");
+    }
+}
+
+fn percentage(value: &Value) -> Option<u64> {
+    let digits = value.as_str()?.strip_suffix('%')?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
 fn is_zero(value: &Value) -> bool {
-    *value == json!(0) || value.as_str().is_some_and(|text| text.trim_end_matches('%').parse() == Ok(0_i64))
-}
-
-fn job(spec: &Value, path: &str, is_new: bool, errors: &mut Errors) {
-    for field in ["parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"] {
-        errors.not_negative(spec, path, field);
-    }
-    if !is_new {
-        return;
-    }
-    let policy = text(&spec["template"]["spec"], "restartPolicy");
-    pod::spec(&spec["template"]["spec"], &format!("{path}.template.spec"), errors);
-    if !["OnFailure", "Never"].contains(&policy) {
-        let path = format!("{path}.template.spec.restartPolicy");
-        errors.push(FieldError::required(path, "valid values: \"OnFailure\", \"Never\""));
-    }
-}
-
-fn cron_job(spec: &Value, errors: &mut Errors) {
-    let schedule = text(spec, "schedule");
-    if schedule.is_empty() {
-        errors.required("spec.schedule");
-    } else if let Some(problem) = schedule_problem(schedule) {
-        errors.invalid("spec.schedule", &spec["schedule"], &problem);
-    }
-    errors.one_of(spec, "spec", "concurrencyPolicy", &["Allow", "Forbid", "Replace"]);
-    for field in ["startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
-        errors.not_negative(spec, "spec", field);
-    }
-    job(&spec["jobTemplate"]["spec"], "spec.jobTemplate.spec", true, errors);
-}
-
-/// What is wrong with a schedule (github.com/robfig/cron).
-fn schedule_problem(schedule: &str) -> Option<String> {
-    if let Some(name) = schedule.strip_prefix('@') {
-        let known = ["yearly", "annually", "monthly", "weekly", "daily", "midnight", "hourly"];
-        let every = name.starts_with("every ");
-        return (!known.contains(&name) && !every).then(|| format!("unrecognized descriptor: {schedule}"));
-    }
-    let fields: Vec<&str> = schedule.split_whitespace().collect();
-    if fields.len() != 5 {
-        return Some(format!("expected exactly 5 fields, found {}: [{}]", fields.len(), fields.join(" ")));
-    }
-    let legal = |c: char| c.is_ascii_alphanumeric() || "*/,-?".contains(c);
-    let wrong = fields.iter().find(|field| !field.chars().all(legal))?;
-    Some(format!("failed to parse int from {wrong}"))
+    *value == json!(0) || percentage(value) == Some(0)
 }

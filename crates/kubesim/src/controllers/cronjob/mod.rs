@@ -1,7 +1,5 @@
 //! The CronJob controller: Jobs at the times of a schedule (`pkg/controller/cronjob/cronjob_controllerv2.go`).
 
-mod schedule;
-
 use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
@@ -24,9 +22,9 @@ use super::{
 use crate::{
     Clock, Component, DeleteOptions, Key, LoopbackClient, Propagation, StatusError,
     recorder::{EventType, Recorder, reference},
+    schedule::Schedule,
     selector::Selection,
 };
-use schedule::Schedule;
 
 /// How long after its time a CronJob is looked at.
 const LAG: Duration = Duration::from_millis(100);
@@ -186,10 +184,15 @@ impl Means {
     /// Starts the Job of the last time that has passed, if the policy lets it; when to look again.
     async fn start_if_due(&self, cron: &mut CronJob, jobs: &[Arc<Job>]) -> Outcome {
         let zone = cron.spec.time_zone.as_deref().map_or(Ok(TimeZone::UTC), TimeZone::get);
-        let (Some(schedule), Ok(zone)) = (Schedule::parse(&cron.spec.schedule), zone) else {
-            let message = format!("unparseable schedule: {:?}", cron.spec.schedule);
-            self.events.event(&reference(cron), EventType::Warning, "UnparseableSchedule", message);
-            return Ok(None);
+        let parsed =
+            Schedule::parse(&cron.spec.schedule).and_then(|schedule| Ok((schedule, zone.map_err(|error| error.to_string())?)));
+        let (schedule, zone) = match parsed {
+            Ok(parsed) => parsed,
+            Err(problem) => {
+                let message = format!("unparseable schedule: {:?} : {problem}", cron.spec.schedule);
+                self.events.event(&reference(cron), EventType::Warning, "UnparseableSchedule", message);
+                return Ok(None);
+            }
         };
         let now = self.clock.now();
         if let Some(due) = self.last_due(cron, &schedule, &zone, now) {

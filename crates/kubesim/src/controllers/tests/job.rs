@@ -94,3 +94,11 @@ async fn an_indexed_job_runs_each_index_once() {
     names.sort();
     assert_eq!(names, ["work-0", "work-1", "work-2"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_says_no_labels_has_those_by_which_its_pods_are_found() {
+    let bench = Bench::new(1).await;
+    let work = bench.create::<Job>(job(json!({"suspend": true}), "Succeeded")).await;
+    let labels: Vec<&str> = work.metadata.labels.iter().flatten().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(labels, ["batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "controller-uid", "job-name"]);
+}

@@ -50,7 +50,8 @@ impl Bench {
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(super::run(component("controllers")));
-        tasks.spawn(scheduler::run(component("scheduler")));
+        let scheduler = scheduler::run(component("scheduler"));
+        tasks.spawn(async move { scheduler.await.unwrap() });
         tasks.spawn(kubelet::run(component("kubelet")));
         Self { client: component("test").client, clock, _tasks: tasks }
     }

@@ -75,7 +75,8 @@ async fn a_hard_taint_evicts_pods_when_their_tolerance_ends() {
         let spec = json!({"containers": [{"name": "c", "image": "i"}], "tolerations": tolerations});
         json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec})
     };
-    let tolerate = |seconds: Value| json!([{"key": "k", "operator": "Exists", "tolerationSeconds": seconds}]);
+    let tolerate =
+        |seconds: Value| json!([{"key": "k", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}]);
     bench.create::<Pod>(pod("none", json!([]))).await;
     bench.create::<Pod>(pod("patient", tolerate(json!(30)))).await;
     bench.create::<Pod>(pod("always", tolerate(Value::Null))).await;

@@ -3,6 +3,7 @@
 mod exec;
 mod fuzz;
 mod large;
+mod refusals;
 
 use std::{sync::Arc, time::Duration};
 
