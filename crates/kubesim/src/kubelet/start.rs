@@ -31,7 +31,10 @@ pub(super) async fn start_container(
         StartFailure::new("CreateContainerConfigError", message)
     };
     let env = environment::resolve(kubelet, entry, pod, container).await.map_err(config_error)?;
-    let files = volumes::files(entry, pod, container, &workload.files().map(str::to_owned).collect::<Vec<_>>()).await;
+    let mut files = volumes::files(entry, pod, container, &workload.files().map(str::to_owned).collect::<Vec<_>>()).await;
+    if workload.shell {
+        files.extend(volumes::all_files(entry, pod, container).await);
+    }
     let restart_count = lock(&entry.runtime).status().newest(name).map_or(0, |record| record.restart_count + 1);
     let new = NewContainer {
         name: name.to_owned(),
@@ -76,6 +79,13 @@ fn memory_limit(container: &Container) -> Option<u64> {
 
 /// A quantity of memory in bytes: `64Mi`, `1.5Gi`, `128974848`, `129M`.
 fn bytes(quantity: &str) -> Option<u64> {
+    // The cast saturates, which is what an absurd limit should do.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    number(quantity).map(|value| value as u64)
+}
+
+/// A quantity as a number.
+pub(super) fn number(quantity: &str) -> Option<f64> {
     const SUFFIXES: [(&str, f64); 10] = [
         ("Ki", 1024.0),
         ("Mi", 1_048_576.0),
@@ -89,10 +99,7 @@ fn bytes(quantity: &str) -> Option<u64> {
         ("", 1.0),
     ];
     let (number, factor) = SUFFIXES.iter().find_map(|(suffix, factor)| Some((quantity.strip_suffix(suffix)?, factor)))?;
-    let value = number.parse::<f64>().ok().filter(|value| value.is_finite() && *value >= 0.0)? * factor;
-    // The cast saturates, which is what an absurd limit should do.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    Some(value as u64)
+    number.parse::<f64>().ok().filter(|value| value.is_finite() && *value >= 0.0).map(|value| value * factor)
 }
 
 #[cfg(test)]
