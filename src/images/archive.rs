@@ -57,6 +57,7 @@ fn behaviour_files(workload: &Workload) -> Vec<File<'static>> {
     let mut files = vec![File::owned("workload.json", workload.to_json().into_bytes())];
     if workload.shell {
         files.push(File { path: "bin/".into(), content: Content::Directory });
+        files.push(File { path: "tmp/".into(), content: Content::Directory });
         files.extend(workload::COMMANDS.map(|command| File { path: format!("bin/{command}"), content: Content::Link(SERVER) }));
     }
     files

@@ -1,12 +1,12 @@
 //! A whole cluster and how it is built.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::{
     api::core::v1::{Namespace, Node, ServiceAccount, Taint},
     jiff::Timestamp,
 };
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 use workload::Workloads;
 
 use crate::{
@@ -42,7 +42,8 @@ pub struct Cluster {
     api: ApiServer,
     clock: Clock,
     observer: LoopbackClient,
-    nodes: Vec<String>,
+    /// Whether the kubelet of each node runs.
+    nodes: BTreeMap<String, watch::Sender<bool>>,
     _components: JoinSet<()>,
 }
 
@@ -106,7 +107,8 @@ impl ClusterBuilder {
             version: self.version,
             workloads: Arc::clone(&workloads),
         };
-        let nodes: Vec<String> = (0..self.nodes).map(node_name).collect();
+        let names: Vec<String> = (0..self.nodes).map(node_name).collect();
+        let mut nodes = BTreeMap::new();
         let mut components = JoinSet::new();
         components.spawn(controllers::run(component("kube-controller-manager", "controllers")));
         let scheduler = scheduler::run(component("kube-scheduler", "scheduler"));
@@ -115,9 +117,11 @@ impl ClusterBuilder {
                 tracing::error!(%error, "the scheduler cannot start");
             }
         });
-        for node in &nodes {
-            let taints = if nodes.len() > 1 && *node == nodes[0] { vec![control_plane_taint()] } else { Vec::new() };
-            components.spawn(kubelet::run(node.clone(), taints, component("kubelet", &format!("kubelet/{node}"))));
+        for (index, node) in names.iter().enumerate() {
+            let taints = if names.len() > 1 && index == 0 { vec![control_plane_taint()] } else { Vec::new() };
+            let (runs, running) = watch::channel(true);
+            components.spawn(kubelet::run(node.clone(), taints, component("kubelet", &format!("kubelet/{node}")), running));
+            nodes.insert(node.clone(), runs);
         }
         let observer = LoopbackClient::new(api.clone(), "kubesim", root.fork("observer"));
         Cluster { api, clock, observer, nodes, _components: components }
@@ -170,8 +174,32 @@ impl Cluster {
         }
     }
 
+    /// Stops the kubelet of a node, as when it hangs or the machine loses its network: its containers run on, and nobody
+    /// hears of them.
+    ///
+    /// # Errors
+    /// If there is no such node.
+    pub fn stop_kubelet(&self, node: &str) -> Result<(), NoSuchNode> {
+        self.set_kubelet(node, false)
+    }
+
+    /// Starts the kubelet of a node again: it registers the node and takes up its Pods as they are then. Nothing happens if it runs.
+    ///
+    /// # Errors
+    /// If there is no such node.
+    pub fn start_kubelet(&self, node: &str) -> Result<(), NoSuchNode> {
+        self.set_kubelet(node, true)
+    }
+
+    fn set_kubelet(&self, node: &str, runs: bool) -> Result<(), NoSuchNode> {
+        let all = || self.nodes.keys().cloned().collect::<Vec<_>>().join(", ");
+        let kubelet = self.nodes.get(node).ok_or_else(|| NoSuchNode { node: node.to_owned(), nodes: all() })?;
+        kubelet.send_replace(runs);
+        Ok(())
+    }
+
     async fn missing(&self) -> Option<String> {
-        for name in &self.nodes {
+        for name in self.nodes.keys() {
             let node = self.observer.get::<Node>("", name).await.ok();
             let conditions = node.and_then(|node| node.status.as_ref()?.conditions.clone()).unwrap_or_default();
             if !conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True") {
@@ -194,6 +222,14 @@ pub struct NotReady {
     missing: String,
 }
 
+/// A name that no node of the cluster has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the simulated cluster has no node {node:?}; its nodes are {nodes}")]
+pub struct NoSuchNode {
+    node: String,
+    nodes: String,
+}
+
 /// What keeps Pods off a control plane that has other nodes beside it (kubeadm marks every control plane so, and kind takes
 /// the mark from one that is alone: kind/pkg/cluster/internal/create/actions/kubeadminit).
 fn control_plane_taint() -> Taint {
@@ -211,6 +247,7 @@ fn node_name(index: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::coordination::v1::Lease;
     use kube::api::{Api, PostParams};
     use rstest::rstest;
     use serde_json::json;
@@ -233,5 +270,32 @@ mod tests {
         for pod in pods.list(&kube::api::ListParams::default()).await.unwrap() {
             assert_eq!(pod.spec.unwrap().node_name.as_deref(), Some(expected));
         }
+    }
+
+    /// What runs on a node whose kubelet is stopped runs on, and nothing is reported until it starts again.
+    #[tokio::test(start_paused = true)]
+    async fn a_stopped_kubelet_reports_nothing() {
+        let workload = workload::Workload::from_yaml("{image: 'a:1', timers: [{after: 5s, exit: 1}]}").unwrap();
+        let cluster = Cluster::builder().workloads([workload].into_iter().collect()).build();
+        cluster.ready().await.unwrap();
+        let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::default_namespaced(cluster.client());
+        let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "a:1"}]}});
+        pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+        cluster.clock().sleep(Duration::from_secs(4)).await;
+        let restarts = async || pods.get("p").await.unwrap().status.unwrap().container_statuses.unwrap()[0].restart_count;
+        cluster.stop_kubelet("kubesim-control-plane").unwrap();
+        let lease = async || {
+            let lease = cluster.observer.get::<Lease>("kube-node-lease", "kubesim-control-plane").await.unwrap();
+            lease.spec.clone().unwrap().renew_time
+        };
+        cluster.clock().sleep(Duration::from_secs(11)).await;
+        let renewed = lease().await;
+        cluster.clock().sleep(Duration::from_mins(1)).await;
+        assert_eq!((restarts().await, lease().await == renewed), (0, true));
+        cluster.start_kubelet("kubesim-control-plane").unwrap();
+        cluster.clock().sleep(Duration::from_secs(15)).await;
+        assert!(restarts().await > 0 && lease().await != renewed);
+        let error = cluster.stop_kubelet("other").unwrap_err();
+        assert_eq!(error.to_string(), "the simulated cluster has no node \"other\"; its nodes are kubesim-control-plane");
     }
 }

@@ -86,7 +86,7 @@ mod version;
 
 pub use apiserver::{ApiServer, DeleteOptions, HttpService, Patch, Propagation, ResponseBody, Writer};
 pub use clock::{Clock, floor_to_seconds};
-pub use cluster::{Cluster, ClusterBuilder, NotReady};
+pub use cluster::{Cluster, ClusterBuilder, NoSuchNode, NotReady};
 pub use component::Component;
 pub use loopback::{Delta, Informer, Kind, LoopbackClient};
 pub use object::{Key, Object};

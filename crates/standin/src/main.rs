@@ -4,6 +4,7 @@
 //! are links to it and are told apart by the name they are called by. One thread owns the [`Process`] and is sent
 //! whatever happens: requests, signals, and time through its waiting.
 
+mod disk;
 mod http;
 
 use std::{
@@ -17,9 +18,10 @@ use std::{
         mpsc::{Receiver, Sender, channel},
     },
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
+use disk::Disk;
 use signal_hook::{consts::SIGTERM, iterator::Signals};
 use workload::{COMMANDS, Effect, Process, Reply, Signal, Start, Workload};
 
@@ -27,7 +29,8 @@ use workload::{COMMANDS, Effect, Process, Reply, Signal, Start, Workload};
 const WORKLOAD: &str = "/workload.json";
 const WORKLOAD_VARIABLE: &str = "STANDIN_WORKLOAD";
 
-/// Exit codes of a program that fails by itself, and of a shell whose command does not exist.
+/// Exit codes of a program that fails by itself, and of one that does not exist: a container whose command the image has not as a file
+/// is not even started, which the runtime says (`StartError`, 128).
 const FAILED: u8 = 1;
 const NOT_FOUND: u8 = 127;
 /// What a Go program, as the originals are, exits with when it runs out of memory.
@@ -76,6 +79,8 @@ fn start(workload: &Workload) -> Start {
         command,
         args,
         env: env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect(),
+        file_system: Arc::new(Disk),
+        time: time(),
         files: workload.files().filter_map(|path| Some((path.to_owned(), text(path)?))).collect(),
     }
 }
@@ -192,4 +197,10 @@ fn say(line: &str) {
 #[expect(clippy::disallowed_methods, reason = "a stand-in plays in real time")]
 fn now() -> Instant {
     Instant::now()
+}
+
+/// The time of day, since the Unix epoch.
+#[expect(clippy::disallowed_methods, reason = "a stand-in plays in real time")]
+fn time() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

@@ -164,6 +164,23 @@ fn commands_are_told_apart_by_their_name() {
     assert_eq!(play(SHELL, "/standin", &[], 0).end(), 0);
 }
 
+/// Commands share the real files, as an exec probe and the program beside it do.
+#[test]
+fn files_are_real() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("healthy");
+    let path = file.to_str().unwrap();
+    assert_eq!(play(SHELL, "/bin/sh", &["-c", &format!("echo one > {path}; echo -n two >> {path}")], 0).end(), 0);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "one\ntwo");
+    let mut cat = play(SHELL, "cat", &[path], 0);
+    assert_eq!([cat.line(), cat.line()], ["one", "two"]);
+    assert_eq!(cat.end(), 0);
+    assert_eq!(play(SHELL, "rm", &[path], 0).end(), 0);
+    let mut cat = play(SHELL, "cat", &[path], 0);
+    assert_eq!(cat.line(), format!("cat: can't open '{path}': No such file or directory"));
+    assert_eq!(cat.end(), 1);
+}
+
 #[test]
 fn a_sleep_that_is_not_pid_1_dies_of_sigterm() {
     let sleep = play(SHELL, "sleep", &["9999"], 0);

@@ -38,9 +38,9 @@ mod server;
 mod shell;
 
 pub use image::{InvalidImage, normalise};
-pub use model::{Answer, Growth, Listen, Reaction, Signals, Timer, Workload};
+pub use model::{Answer, Growth, Health, Listen, Reaction, ServingStatus, Signals, Timer, Workload};
 pub use parse::{ParseError, Problem};
-pub use process::{Effect, Process, Reply, Signal, Start, StartError};
+pub use process::{Check, Effect, Process, Reply, Signal, Start, StartError};
 pub use quantity::{InvalidQuantity, Size, Span};
 pub use registry::Workloads;
-pub use shell::COMMANDS;
+pub use shell::{COMMANDS, FileSystem, Memory};

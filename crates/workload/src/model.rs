@@ -31,6 +31,11 @@ pub struct Workload {
     /// out is given; the last one never runs out. A path without answers is a 404.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub http: BTreeMap<String, Vec<Answer>>,
+    /// What its gRPC health service says, by the name of the asked service; the empty name is the server itself. Of a
+    /// service's states the first that has not run out holds; the last one never runs out. Only the simulation plays it: a stand-in
+    /// speaks no gRPC.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub grpc: BTreeMap<String, Vec<Health>>,
     /// What it does by itself as time goes by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timers: Vec<Timer>,
@@ -96,6 +101,27 @@ pub struct Answer {
     /// Memory that the request takes from now on and never gives back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Growth>,
+}
+
+/// One state of a gRPC service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Health {
+    /// It runs out at this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Span>,
+    /// The state.
+    pub status: ServingStatus,
+}
+
+/// What a gRPC health service answers (`grpc.health.v1.HealthCheckResponse.ServingStatus`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ServingStatus {
+    /// The service is well.
+    Serving,
+    /// It is not.
+    NotServing,
 }
 
 /// Memory that grows: `take` more at once and then after every `every`.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     image::normalise,
-    model::{Answer, Timer, Workload},
+    model::{Answer, Health, Timer, Workload},
 };
 
 /// Why a workload file was refused.
@@ -71,6 +71,15 @@ impl Workload {
         }
         if self.listen.is_none() && !self.http.is_empty() {
             found.add("http", "nothing listens; add `listen: {port: …}`");
+        }
+        if self.listen.is_none() && !self.grpc.is_empty() {
+            found.add("grpc", "nothing listens; add `listen: {port: …}`");
+        }
+        for (service, states) in &self.grpc {
+            let runs_out = |state: &Health| state.until.is_some();
+            if !states.split_last().is_some_and(|(last, others)| !runs_out(last) && others.iter().all(runs_out)) {
+                found.add(format!("grpc.{service}"), "every state but the last one, and only they, must have `until`");
+            }
         }
         if !self.run.is_empty() && !self.shell {
             found.add("run", "the image has no commands; add `shell: true`");

@@ -2,10 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::{model::Workload, server::Server, shell::Shell};
+use crate::{
+    model::{ServingStatus, Workload},
+    server::Server,
+    shell::{FileSystem, Memory, Shell},
+};
 
 /// What the container is started with.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Start {
     /// The Pod's `command`, which takes the place of the image's entry point.
     pub command: Vec<String>,
@@ -15,6 +19,23 @@ pub struct Start {
     pub env: BTreeMap<String, String>,
     /// Files by absolute path, as far as the program reads them ([`Workload::files`]).
     pub files: BTreeMap<String, String>,
+    /// The files that commands read and write. A command beside a container's program is given that program's.
+    pub file_system: Arc<dyn FileSystem>,
+    /// The time of day at the start, since the Unix epoch.
+    pub time: Duration,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            files: BTreeMap::new(),
+            file_system: Arc::new(Memory::default()),
+            time: Duration::ZERO,
+        }
+    }
 }
 
 /// The container cannot be started, because its image has not the command asked for. The runtime's exit code for it
@@ -54,6 +75,17 @@ pub enum Reply {
     /// The connection is taken and no answer ever comes.
     Never,
     /// Nothing listens (yet, or any more).
+    Refused,
+}
+
+/// What becomes of a question to a gRPC health service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// It is answered.
+    Status(ServingStatus),
+    /// The health service does not know the service.
+    Unknown,
+    /// Nothing that listens speaks gRPC.
     Refused,
 }
 
@@ -102,7 +134,7 @@ impl Process {
         };
         let program = match argv.first() {
             None => Program::Server(Server::new(workload, start)),
-            Some(_) if workload.shell => Program::Shell(Shell::new(&argv, &start.env)?),
+            Some(_) if workload.shell => Program::Shell(Shell::new(&argv, start)?),
             Some(command) => {
                 return Err(StartError { command: command.clone() });
             }
@@ -129,7 +161,7 @@ impl Process {
         if self.exited.is_some() {
             return Vec::new();
         }
-        let mut output = Output { effects: Vec::new(), memory: self.memory, exited: None };
+        let mut output = Output::new(self.memory);
         match &mut self.program {
             Program::Server(server) => server.advance(self.now, &mut output),
             Program::Shell(shell) => shell.advance(self.now, &mut output),
@@ -147,10 +179,18 @@ impl Process {
         if self.exited.is_some() {
             return (Reply::Refused, effects);
         }
-        let mut output = Output { effects: Vec::new(), memory: self.memory, exited: None };
+        let mut output = Output::new(self.memory);
         let reply = server.request(self.now, path, &mut output);
         effects.extend(self.settle(output));
         (reply, effects)
+    }
+
+    /// A question to the gRPC health service about a service; the empty name is the server itself. It has no effects.
+    pub fn check(&self, now: Duration, service: &str) -> Check {
+        match &self.program {
+            Program::Server(server) if self.exited.is_none() => server.check(self.now.max(now), service),
+            _ => Check::Refused,
+        }
     }
 
     /// A signal. The effects include what was due by `now`. A signal without reaction changes nothing: the process
@@ -161,7 +201,7 @@ impl Process {
             return effects;
         }
         if let Program::Server(server) = &mut self.program {
-            let mut output = Output { effects: Vec::new(), memory: self.memory, exited: None };
+            let mut output = Output::new(self.memory);
             server.signal(self.now, signal, &mut output);
             effects.extend(self.settle(output));
         }
@@ -174,7 +214,7 @@ impl Process {
         let Some(port) = self.listening() else {
             return Vec::new();
         };
-        let mut output = Output { effects: Vec::new(), memory: self.memory, exited: None };
+        let mut output = Output::new(self.memory);
         output.log(format!("listen tcp :{port}: bind: address already in use"));
         output.exit(1);
         self.settle(output)
@@ -219,6 +259,15 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// No effects yet, and so much memory taken before.
+    pub(crate) fn new(memory: u64) -> Self {
+        Self { effects: Vec::new(), memory, exited: None }
+    }
+
+    pub(crate) fn effects(&self) -> &[Effect] {
+        &self.effects
+    }
+
     pub(crate) fn log(&mut self, line: impl Into<String>) {
         self.push(Effect::Log(line.into()));
     }

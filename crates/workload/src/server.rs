@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     model::{Answer, Growth, Listen, Workload},
-    process::{Output, Reply, Signal, Start},
+    process::{Check, Output, Reply, Signal, Start},
     quantity::Span,
 };
 
@@ -97,6 +97,15 @@ impl Server {
             return Reply::Never;
         }
         Reply::Answer { status: answer.status.unwrap_or(200), body: self.body(answer), delay: answer.delay.unwrap_or_default().0 }
+    }
+
+    pub(crate) fn check(&self, now: Duration, service: &str) -> Check {
+        if !self.listening || self.workload.grpc.is_empty() {
+            return Check::Refused;
+        }
+        let mut states = self.workload.grpc.get(service).into_iter().flatten();
+        let current = states.find(|state| state.until.is_none_or(|until| now < until.0));
+        current.map_or(Check::Unknown, |state| Check::Status(state.status))
     }
 
     pub(crate) fn reacts_to(&self, signal: Signal) -> bool {

@@ -42,6 +42,8 @@ fn a_wrong_form_is_named_with_its_place(#[case] yaml: &str, #[case] parts: &[&st
 #[case("{image: 'a:1', listen: {port: 1}, http: {/: [{status: 101}]}}", "http./[0].status: ")]
 #[case("{image: 'a:1', listen: {port: 1}, http: {/: [{hang: true, body: a}]}}", "http./[0].hang: ")]
 #[case("{image: 'a:1', listen: {port: 1}, http: {/: [{memory: {take: 1Mi, every: 0s}}]}}", "http./[0].memory.every: ")]
+#[case("{image: 'a:1', grpc: {a: [{status: SERVING}]}}", "grpc: nothing listens")]
+#[case("{image: 'a:1', listen: {port: 1}, grpc: {a: [{until: 1s, status: SERVING}]}}", "grpc.a: every state but the last")]
 #[case("{image: 'a:1', timers: [{after: 1s}]}", "timers[0]: does nothing")]
 #[case("{image: 'a:1', timers: [{after: 1s, every: 0s, log: a}]}", "timers[0].every: ")]
 #[case("{image: 'a:1', timers: [{after: 1s, every: 1s, exit: 0}]}", "timers[0].every: ")]
@@ -69,6 +71,7 @@ log: [one]
 http:
   '*': [{until: 10s, times: 3, status: 503, body: a, body-file: /b, log: c, delay: 5ms}, {hang: true}]
   /: [{memory: {take: 50MiB, every: 10ms}}]
+grpc: {'': [{until: 5s, status: NOT_SERVING}, {status: SERVING}]}
 timers: [{after: 1s, every: 2s, log: d, memory: 1KiB}, {after: 3s, exit: 4}]
 on: {SIGTERM: {exit: 2, after: 1s, log: bye}}
 shell: true

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use rstest::rstest;
-use workload::{Effect, Process, Reply, Signal, Start, StartError, Workload, Workloads};
+use workload::{Check, Effect, Memory, Process, Reply, ServingStatus, Signal, Start, StartError, Workload, Workloads};
 
 const DELAYFAIL: &str = "
 image: blux2/delayfailserver:1.1
@@ -110,6 +110,21 @@ fn a_senseless_environment_ends_it(#[case] name: &str, #[case] value: &str) {
     let (process, effects) = started(yaml, &env(name, value));
     assert_eq!(process.exit_code(), Some(1));
     assert!(matches!(&effects[..], [Effect::Log(line), Effect::Exit(1)] if line.contains(value)), "{effects:?}");
+}
+
+#[test]
+fn a_grpc_service_changes_with_time() {
+    let yaml = "
+image: a:1
+listen: {port: 1, after: 2s}
+grpc: {'': [{until: 10s, status: NOT_SERVING}, {status: SERVING}]}
+";
+    let (mut process, _) = started(yaml, &Start::default());
+    assert_eq!(process.check(secs(1), ""), Check::Refused);
+    process.advance(secs(2));
+    let checks = [process.check(secs(9), ""), process.check(secs(10), ""), process.check(secs(10), "other")];
+    assert_eq!(checks, [Check::Status(ServingStatus::NotServing), Check::Status(ServingStatus::Serving), Check::Unknown]);
+    assert_eq!(started(DELAYFAIL, &Start::default()).0.check(secs(1), ""), Check::Refused);
 }
 
 #[test]
@@ -228,10 +243,16 @@ fn echo_speaks(#[case] script: &str, #[case] line: &str) {
 }
 
 #[rstest]
-#[case("while true; do sleep 1; done", 2, "while")]
-#[case("echo a | cat", 2, "|")]
-#[case("echo $(date)", 2, "$")]
+#[case("echo a | cat", 127, "|")]
+#[case("sleep 5 & wait", 127, "&")]
+#[case("case a in a) true;; esac", 127, "case")]
+#[case("trap 'exit 0' TERM", 127, "trap")]
+#[case("echo $(sleep 1)", 127, "takes time")]
+#[case("for i in 1 2; do echo $i; done > /tmp/x", 127, "redirection")]
+#[case("ls /tmp/*", 127, "*")]
 #[case("echo 'open", 2, "'")]
+#[case("if true; then", 2, "syntax error")]
+#[case("done", 2, "syntax error")]
 #[case("; exit 0", 2, "syntax error")]
 #[case("wget example.com", 127, "wget")]
 #[case("sleep soon", 1, "soon")]
@@ -239,6 +260,78 @@ fn what_a_script_cannot_do_it_says(#[case] script: &str, #[case] code: u8, #[cas
     let (process, effects) = started(BUSYBOX, &command(&["sh", "-c", script]));
     assert_eq!(process.exit_code(), Some(code));
     assert!(matches!(&effects[..], [Effect::Log(line), Effect::Exit(_)] if line.contains(about)), "{effects:?}");
+}
+
+#[rstest]
+#[case("for i in 3 2 1; do echo $i; done; echo end", "3\n2\n1\nend")]
+#[case("for i in $(seq 2 2 6); do if [ $i -eq 4 ]; then continue; fi; echo n$i; done", "n2\nn6")]
+#[case("i=0; while [ $i -lt 3 ]; do i=$((i+1)); echo $i; done", "1\n2\n3")]
+#[case("until [ -f /tmp/x ]; do echo no; touch /tmp/x; done; echo yes", "no\nyes")]
+#[case("while true; do for i in 1 2; do break; done; echo once; break; done", "once")]
+#[case("if [ a = b ]; then echo 1; elif ! false; then echo 2; else echo 3; fi", "2")]
+#[case("if false; then echo no; fi && echo status $?", "status 0")]
+#[case(
+    "mkdir -p /a/b && echo one > /a/b/c; echo two >> /a/b/c; cat /a/b/c; ls /a/b; rm -r /a; ls /a",
+    "one\ntwo\nc\nls: /a: No such file or directory"
+)]
+#[case("cat /nowhere 2>/dev/null || echo missing", "missing")]
+#[case("echo lost > /dev/null; echo err >&2; echo out 2>&1", "err\nout")]
+#[case("echo -n a; echo -e 'b\\tc'; echo -x", "ab\tc\n-x")]
+#[case("printf '%s=%d\\n' a 1 b 2; printf '100%%'", "a=1\nb=2\n100%")]
+#[case("x='a  b'; echo $x; echo \"$x\"; echo ${x:-n} ${y:-none}", "a b\na  b\na b none")]
+#[case("echo $(hostname) `expr 2 + 3` $((2 * (3 + 4) % 5 - -1))", "box 5 5")]
+#[case("date; date +%Y-%m-%dT%H:%M:%S", "Thu Jan  1 00:00:10 UTC 1970\n1970-01-01T00:00:10")]
+#[case("export A=1 B=2; { echo $A; echo $B; }", "1\n2")]
+#[case("test -z '' && test -n x && [ 2 -ge 1 ] && [ ! -d /none ] && echo all", "all")]
+fn scripts_speak_as_in_a_shell(#[case] script: &str, #[case] lines: &str) {
+    let start = Start { command: command(&["sh", "-c", script]).command, time: secs(10), ..env("HOSTNAME", "box") };
+    let (mut process, effects) = started(BUSYBOX, &start);
+    let effects = effects.into_iter().chain(play(&mut process, secs(9)).into_iter().map(|(_, effect)| effect));
+    let said: Vec<_> = effects
+        .filter_map(|effect| match effect {
+            Effect::Log(line) => Some(line),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(said.join("\n"), lines);
+}
+
+#[test]
+fn a_loop_speaks_every_few_seconds() {
+    let (mut process, effects) = started(BUSYBOX, &command(&["sh", "-c", "while true; do echo hello; sleep 5; done"]));
+    assert_eq!(effects, [log("hello")]);
+    let hello = |second| (second, log("hello"));
+    assert_eq!(play(&mut process, secs(16)), [hello(5), hello(10), hello(15)]);
+}
+
+/// One that never sleeps goes on without end, and nobody waits for it.
+#[test]
+fn a_busy_loop_lets_time_pass() {
+    let (mut process, effects) = started(BUSYBOX, &command(&["sh", "-c", "while :; do echo x; sleep 0; done"]));
+    assert!((100..1_000).contains(&effects.len()), "{}", effects.len());
+    assert_eq!(process.next_wakeup(), Some(secs(1)));
+    assert!(process.advance(secs(3)).len() < 3_000);
+}
+
+/// The example of the Kubernetes documentation: its probe looks for a file that is there for half a minute.
+#[test]
+fn a_command_beside_the_program_sees_its_files() {
+    let main = command(&["/bin/sh", "-c", "touch /tmp/healthy; sleep 30; rm -f /tmp/healthy; sleep 600"]);
+    let (mut process, _) = started(BUSYBOX, &main);
+    let cat = Start { file_system: Arc::clone(&main.file_system), ..command(&["cat", "/tmp/healthy"]) };
+    let probe = |cat: &Start| started(BUSYBOX, cat).1;
+    process.advance(secs(29));
+    assert_eq!(probe(&cat), [Effect::Exit(0)]);
+    process.advance(secs(30));
+    assert_eq!(probe(&cat), [log("cat: can't open '/tmp/healthy': No such file or directory"), Effect::Exit(1)]);
+}
+
+#[test]
+fn files_of_the_start_can_be_read() {
+    let files = BTreeMap::from([("/etc/config/a".to_owned(), "1\n".to_owned())]);
+    let start =
+        Start { file_system: Arc::new(Memory::with(&files)), ..command(&["sh", "-c", "ls /etc/config; cat /etc/config/a"]) };
+    assert_eq!(started(BUSYBOX, &start).1, [log("a"), log("1"), Effect::Exit(0)]);
 }
 
 #[test]

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Container, Pod, Probe};
+use k8s_openapi::api::core::v1::{Container, ContainerRestartRule, Pod, Probe};
 
 use super::{
     Kubelet,
-    pod::{PodEntry, init_containers, is_deleting, is_sidecar, restart_policy, spec},
+    pod::{PodEntry, all_containers, init_containers, is_deleting, is_sidecar, restart_policy, spec},
     prober::{Kind, Verdict},
-    runtime::{Exit, Record, RuntimeStatus},
+    runtime::{Record, RuntimeStatus},
 };
 use crate::Version;
 
@@ -18,6 +18,8 @@ use crate::Version;
 pub(super) struct Actions {
     /// All containers and the sandbox are to be stopped; nothing else matters then.
     pub(super) kill_pod: bool,
+    /// All containers are to be stopped and started anew, the init containers first; nothing else matters then.
+    pub(super) restart_all: bool,
     pub(super) create_sandbox: bool,
     pub(super) kill: Vec<Kill>,
     /// The init containers to start.
@@ -39,12 +41,18 @@ pub(super) struct Kill {
 impl Actions {
     /// Whether there is anything to do.
     pub(super) fn any(&self) -> bool {
-        self.kill_pod || self.create_sandbox || !self.kill.is_empty() || !self.start_init.is_empty() || !self.start.is_empty()
+        let starts = self.create_sandbox || !self.start_init.is_empty() || !self.start.is_empty();
+        self.kill_pod || self.restart_all || !self.kill.is_empty() || starts
     }
 }
 
 /// Decides what to do with a Pod.
 pub(super) fn compute(kubelet: &Kubelet, entry: &PodEntry, pod: &Pod, seen: &RuntimeStatus) -> Actions {
+    let exit_code = |container: &Container| seen.current(&container.name)?.exit().map(|exit| exit.code);
+    let asks_for_all = |container| exit_code(container).is_some_and(|code| restarts_all(kubelet.version, container, Some(code)));
+    if all_containers(pod).any(asks_for_all) {
+        return Actions { restart_all: true, ..Actions::default() };
+    }
     let ready = seen.sandbox.as_ref().is_some_and(|sandbox| sandbox.ready);
     let mut actions = Actions { create_sandbox: !ready, ..Actions::default() };
     let initialised = init(kubelet, entry, pod, seen, &mut actions);
@@ -56,7 +64,7 @@ pub(super) fn compute(kubelet: &Kubelet, entry: &PodEntry, pod: &Pod, seen: &Run
         match seen.newest(&container.name) {
             Some(record) if record.is_running() && ready => {
                 if let Some(reason) = failed(entry, container, record) {
-                    let restart = restart_policy(pod) != "Never" || reason == DEFINITION_CHANGED;
+                    let restart = own_policy(kubelet.version, pod, container) != "Never" || reason == DEFINITION_CHANGED;
                     kill(pod, container, record, reason, restart, &mut actions);
                 } else {
                     kept += 1;
@@ -109,10 +117,10 @@ fn kill(pod: &Pod, container: &Container, record: &Record, reason: &'static str,
 /// Decides about the init containers. Whether all is done that has to be before the other containers start.
 fn init(kubelet: &Kubelet, entry: &PodEntry, pod: &Pod, seen: &RuntimeStatus, actions: &mut Actions) -> bool {
     // Once a container has been there, only sidecars are cared for.
-    let initialised = spec(pod).containers.iter().any(|container| seen.newest(&container.name).is_some());
+    let initialised = spec(pod).containers.iter().any(|container| seen.current(&container.name).is_some());
     for container in init_containers(pod) {
         let sidecar = is_sidecar(pod, container);
-        let record = seen.newest(&container.name);
+        let record = seen.current(&container.name);
         let waits = match record {
             Some(record) if record.is_running() => {
                 let reason = failed(entry, container, record).filter(|_| sidecar);
@@ -146,28 +154,46 @@ pub(super) fn should_be_restarted(version: Version, pod: &Pod, container: &Conta
     if is_deleting(pod) {
         return false;
     }
-    match seen.newest(&container.name) {
+    match seen.current(&container.name) {
         None => true,
-        Some(record) => record.exit().is_some_and(|exit| restarts_after(version, pod, container, exit)),
+        Some(record) => record.exit().is_some_and(|exit| restarts_after(version, pod, container, exit.code)),
     }
 }
 
-/// Whether a container restarts after such an end: its rules, its own policy, the Pod's.
-pub(super) fn restarts_after(version: Version, pod: &Pod, container: &Container, exit: &Exit) -> bool {
-    let own = container.restart_policy.as_deref().filter(|_| version.at_least(35) || is_sidecar(pod, container));
-    let rules = container.restart_policy_rules.as_deref().unwrap_or_default();
-    let matches = version.at_least(35)
-        && rules.iter().any(|rule| {
-            let codes = rule.exit_codes.as_ref();
-            codes.is_some_and(|codes| {
-                let named = codes.values.as_deref().unwrap_or_default().contains(&exit.code);
-                if codes.operator == "In" { named } else { !named }
-            })
-        });
-    matches
-        || match own.unwrap_or_else(|| restart_policy(pod)) {
+/// Whether a container restarts after an exit with this code: its rules, its own policy, the Pod's.
+pub(super) fn restarts_after(version: Version, pod: &Pod, container: &Container, code: i32) -> bool {
+    rule_for(version, container, code).is_some()
+        || match own_policy(version, pod, container) {
             "Never" => false,
-            "OnFailure" => exit.code != 0,
+            "OnFailure" => code != 0,
             _ => true,
         }
+}
+
+/// The restart policy that holds for a container: since 1.35 each may have its own.
+fn own_policy<'a>(version: Version, pod: &'a Pod, container: &'a Container) -> &'a str {
+    let own = container.restart_policy.as_deref().filter(|_| version.at_least(35) || is_sidecar(pod, container));
+    own.unwrap_or_else(|| restart_policy(pod))
+}
+
+/// The action of the container's first rule for an exit code (since 1.35).
+fn rule_for(version: Version, container: &Container, code: i32) -> Option<&str> {
+    let rules = container.restart_policy_rules.as_deref().filter(|_| version.at_least(35)).unwrap_or_default();
+    let matches = |rule: &&ContainerRestartRule| {
+        rule.exit_codes.as_ref().is_some_and(|codes| {
+            let named = codes.values.as_deref().unwrap_or_default().contains(&code);
+            if codes.operator == "In" { named } else { !named }
+        })
+    };
+    let action = rules.iter().find(matches).map(|rule| rule.action.as_str());
+    action.filter(|action| *action == "Restart" || version.at_least(36))
+}
+
+/// Whether a rule of a container restarts all containers of its Pod, after this exit code or, without one, after any.
+pub(super) fn restarts_all(version: Version, container: &Container, code: Option<i32>) -> bool {
+    const ACTION: &str = "RestartAllContainers";
+    match code {
+        Some(code) => rule_for(version, container, code) == Some(ACTION),
+        None => version.at_least(36) && container.restart_policy_rules.iter().flatten().any(|rule| rule.action == ACTION),
+    }
 }

@@ -2,12 +2,18 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::api::core::v1::{ConfigMap, Container, EnvFromSource, EnvVarSource, Pod, Secret};
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Container, EnvFromSource, EnvVarSource, Pod, ResourceFieldSelector, Secret, Service},
+    apimachinery::pkg::api::resource::Quantity,
+};
 
 use super::{
     Kubelet,
-    pod::{PodEntry, lock, spec},
+    node_status::CPUS,
+    pod::{PodEntry, find_container, spec},
+    runtime::NODE_MEMORY,
 };
+use crate::{quantity::Amount, selector::Selection};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -21,12 +27,8 @@ pub(super) async fn resolve(
     pod: &Pod,
     container: &Container,
 ) -> Result<BTreeMap<String, String>, String> {
-    let mut env = BTreeMap::from([
-        ("HOSTNAME".to_owned(), entry.name.clone()),
-        ("KUBERNETES_SERVICE_HOST".to_owned(), "10.96.0.1".to_owned()),
-        ("KUBERNETES_SERVICE_PORT".to_owned(), "443".to_owned()),
-        ("PATH".to_owned(), PATH.to_owned()),
-    ]);
+    let mut env = BTreeMap::from([("HOSTNAME".to_owned(), entry.name.clone()), ("PATH".to_owned(), PATH.to_owned())]);
+    env.extend(services(entry, pod).await);
     for source in container.env_from.as_deref().unwrap_or_default() {
         let prefix = source.prefix.as_deref().unwrap_or_default();
         let found = from_all(entry, source).await?;
@@ -35,6 +37,7 @@ pub(super) async fn resolve(
     for variable in container.env.as_deref().unwrap_or_default() {
         let value = match (&variable.value, &variable.value_from) {
             (Some(value), _) => Some(expand(value, &env)),
+            (None, Some(EnvVarSource { resource_field_ref: Some(field), .. })) => Some(resource_value(pod, container, field)),
             (None, Some(source)) => from_one(kubelet, entry, pod, source).await?,
             (None, None) => Some(String::new()),
         };
@@ -43,6 +46,49 @@ pub(super) async fn resolve(
         }
     }
     Ok(env)
+}
+
+/// The variables that name the Services of the Pod's namespace, and the API server's
+/// (`kubelet_pods.go:getServiceEnvVarMap`, `pkg/kubelet/envvars`).
+async fn services(entry: &PodEntry, pod: &Pod) -> BTreeMap<String, String> {
+    let mut env = service("kubernetes", "10.96.0.1", &[("https", 443, "TCP")]);
+    if spec(pod).enable_service_links == Some(false) {
+        return env;
+    }
+    let selection = Selection::in_namespace(&entry.namespace);
+    for found in entry.client.list::<Service>(&selection).await.unwrap_or_default() {
+        let Some(spec) = &found.spec else { continue };
+        let Some(ip) = spec.cluster_ip.as_deref().filter(|ip| !matches!(*ip, "" | "None")) else { continue };
+        let ports = spec.ports.iter().flatten();
+        let ports: Vec<_> = ports
+            .map(|port| (port.name.as_deref().unwrap_or_default(), port.port, port.protocol.as_deref().unwrap_or("TCP")))
+            .collect();
+        env.extend(service(found.metadata.name.as_deref().unwrap_or_default(), ip, &ports));
+    }
+    env
+}
+
+/// The variables of one Service, whose ports are given with name, number and protocol.
+fn service(name: &str, ip: &str, ports: &[(&str, i32, &str)]) -> BTreeMap<String, String> {
+    let word = |text: &str| text.to_uppercase().replace('-', "_");
+    let name = word(name);
+    let mut env = BTreeMap::from([(format!("{name}_SERVICE_HOST"), ip.to_owned())]);
+    for (index, (port_name, port, protocol)) in ports.iter().enumerate() {
+        let url = format!("{}://{ip}:{port}", protocol.to_lowercase());
+        if index == 0 {
+            env.insert(format!("{name}_SERVICE_PORT"), port.to_string());
+            env.insert(format!("{name}_PORT"), url.clone());
+        }
+        if !port_name.is_empty() {
+            env.insert(format!("{name}_SERVICE_PORT_{}", word(port_name)), port.to_string());
+        }
+        let prefix = format!("{name}_PORT_{port}_{protocol}");
+        env.insert(format!("{prefix}_PROTO"), protocol.to_lowercase());
+        env.insert(format!("{prefix}_PORT"), port.to_string());
+        env.insert(format!("{prefix}_ADDR"), ip.to_owned());
+        env.insert(prefix, url);
+    }
+    env
 }
 
 async fn from_all(entry: &PodEntry, source: &EnvFromSource) -> Result<BTreeMap<String, String>, String> {
@@ -99,13 +145,32 @@ fn field_value(kubelet: &Kubelet, entry: &PodEntry, pod: &Pod, path: &str) -> St
         "spec.nodeName" => kubelet.node.clone(),
         "spec.serviceAccountName" => spec(pod).service_account_name.clone().unwrap_or_default(),
         "status.hostIP" | "status.hostIPs" => kubelet.node_ip.clone(),
-        "status.podIP" | "status.podIPs" => {
-            lock(&entry.runtime).sandbox.as_ref().map(|sandbox| sandbox.ip.clone()).unwrap_or_default()
-        }
+        "status.podIP" | "status.podIPs" => entry.ip(),
         _ if path.starts_with("metadata.labels[") => of(&pod.metadata.labels),
         _ if path.starts_with("metadata.annotations[") => of(&pod.metadata.annotations),
         _ => String::new(),
     }
+}
+
+/// A resource of a container, as the downward API gives it: in units of the divisor, rounded up. A limit that is not set is the
+/// node's (`pkg/api/v1/resource/helpers.go:ExtractContainerResourceValue`).
+fn resource_value(pod: &Pod, container: &Container, field: &ResourceFieldSelector) -> String {
+    let container = field.container_name.as_deref().and_then(|name| find_container(pod, name)).unwrap_or(container);
+    let (list, resource) = field.resource.split_once('.').unwrap_or(("limits", field.resource.as_str()));
+    let resources = container.resources.as_ref();
+    let thousandths = |quantity: &Quantity| Some(quantity.0.parse::<Amount>().ok()?.thousandths());
+    let set = |list: Option<&BTreeMap<String, Quantity>>| thousandths(list?.get(resource)?);
+    let of_node = match resource {
+        "cpu" => i128::from(CPUS) * 1000,
+        "memory" => i128::from(NODE_MEMORY) * 1000,
+        _ => 0,
+    };
+    let value = match list {
+        "requests" => set(resources.and_then(|resources| resources.requests.as_ref())).unwrap_or_default(),
+        _ => set(resources.and_then(|resources| resources.limits.as_ref())).unwrap_or(of_node),
+    };
+    let divisor = field.divisor.as_ref().and_then(thousandths).filter(|divisor| *divisor > 0).unwrap_or(1000);
+    ((value + divisor - 1) / divisor).to_string()
 }
 
 /// The data of a `ConfigMap`; nothing if it does not exist and may be missing.

@@ -81,22 +81,35 @@ async fn fail_to_pull(
     StartFailure::new("ErrImagePull", error)
 }
 
-/// What a registry says: that the tag does not exist if it has others of the repository, that there is none otherwise.
+/// What a registry says: that the tag does not exist if it has others of the repository, that there is none otherwise. Of the
+/// registries only Docker Hub and those of the known images exist.
 fn pull_error(kubelet: &Kubelet, full_name: &str) -> String {
-    let repository = |name: &str| name.rsplit_once([':', '@']).map_or(name, |(repository, _)| repository).to_owned();
-    let wanted = repository(full_name);
-    let known = kubelet.workloads.iter().any(|(name, _)| repository(name) == wanted);
-    let (code, problem) = if known {
-        ("NotFound", format!("{full_name}: not found"))
-    } else {
-        let denied = "pull access denied, repository does not exist or may require authorization: server message: \
-                      insufficient_scope: authorization failed";
-        ("Unknown", denied.to_owned())
+    let split = |name: &str| {
+        let (repository, reference) = name.rsplit_once(['@', ':']).unwrap_or((name, ""));
+        // A digest has a colon of its own.
+        let repository = repository.strip_suffix("@sha256").unwrap_or(repository);
+        (repository.to_owned(), reference.to_owned())
     };
-    format!(
-        "rpc error: code = {code} desc = failed to pull and unpack image \"{full_name}\": failed to resolve reference \
-         \"{full_name}\": {problem}"
-    )
+    let host = |repository: &str| repository.split('/').next().unwrap_or_default().to_owned();
+    let known: Vec<String> = kubelet.workloads.iter().map(|(name, _)| split(name).0).collect();
+    let (wanted, reference) = split(full_name);
+    let registry = host(&wanted);
+    let problem = if known.contains(&wanted) {
+        format!("{full_name}: not found")
+    } else if registry == "docker.io" || known.iter().any(|name| host(name) == registry) {
+        "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: \
+         authorization failed"
+            .to_owned()
+    } else {
+        let path = wanted.split_once('/').map_or("", |(_, path)| path);
+        let reference = if full_name.contains('@') { format!("sha256:{reference}") } else { reference };
+        let name = registry.split(':').next().unwrap_or_default();
+        format!(
+            "failed to do request: Head \"https://{registry}/v2/{path}/manifests/{reference}\": dial tcp: lookup {name} on \
+             172.18.0.1:53: no such host"
+        )
+    };
+    format!("failed to pull and unpack image \"{full_name}\": failed to resolve reference \"{full_name}\": {problem}")
 }
 
 /// What statuses show as an image's ID: a digest that depends on the name only.

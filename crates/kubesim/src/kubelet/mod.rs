@@ -32,7 +32,7 @@ use std::{
 
 use k8s_openapi::api::core::v1::{Pod, Taint};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::{AbortHandle, JoinSet},
 };
 use workload::Workloads;
@@ -62,6 +62,10 @@ struct Kubelet {
     pleg: Pleg,
     /// When Pods that are due are synced.
     sync_ticks: Ticker,
+    /// When statuses that the API server does not have are sent again.
+    status_ticks: Ticker,
+    /// Whether it runs; see [`Cluster::stop_kubelet`](crate::Cluster::stop_kubelet).
+    runs: watch::Receiver<bool>,
     statuses: mpsc::UnboundedSender<Arc<PodEntry>>,
     pods: Mutex<BTreeMap<String, Arc<PodEntry>>>,
     next_ip: AtomicU32,
@@ -69,6 +73,9 @@ struct Kubelet {
     client: LoopbackClient,
     tasks: Mutex<JoinSet<()>>,
 }
+
+/// How often statuses are reconciled (`status_manager.go:syncPeriod`).
+const RECONCILE: Duration = Duration::from_secs(10);
 
 /// Ends the tasks of a kubelet with it.
 struct StopTasks(Arc<Kubelet>);
@@ -79,8 +86,9 @@ impl Drop for StopTasks {
     }
 }
 
-/// Runs the kubelet of the node `node`, which it registers with these taints, for as long as the cluster lives.
-pub(crate) async fn run(node: String, taints: Vec<Taint>, component: Component) {
+/// Runs the kubelet of the node `node`, which it registers with these taints, for as long as the cluster lives. While `runs` is
+/// false it does nothing, and its containers go on.
+pub(crate) async fn run(node: String, taints: Vec<Taint>, component: Component, runs: watch::Receiver<bool>) {
     let mut random = component.random.fork("ticks");
     let second = Duration::ZERO..Duration::from_secs(1);
     let takes = timing::skewed(&mut random, timing::RELIST);
@@ -96,6 +104,8 @@ pub(crate) async fn run(node: String, taints: Vec<Taint>, component: Component) 
         recorder,
         pleg: Pleg::new(random.between(second.clone()), takes),
         sync_ticks: Ticker::new(random.between(second), Duration::from_secs(1)),
+        status_ticks: Ticker::new(random.between(Duration::ZERO..RECONCILE), RECONCILE),
+        runs,
         statuses,
         pods: Mutex::default(),
         // On a control plane of kind the first three are taken: twice CoreDNS, and the storage provisioner.
@@ -108,7 +118,7 @@ pub(crate) async fn run(node: String, taints: Vec<Taint>, component: Component) 
     });
     let _guard = StopTasks(Arc::clone(&kubelet));
     kubelet.spawn(recording);
-    kubelet.spawn(status_manager::run(kubelet.clock, kubelet.client.fork("status"), changed));
+    kubelet.spawn(status_manager::run(Arc::clone(&kubelet), kubelet.client.fork("status"), changed));
     kubelet.spawn(pleg::run(Arc::clone(&kubelet)));
     kubelet.spawn(node_status::run(Arc::clone(&kubelet), kubelet.client.fork("node")));
     kubelet.client.serve_node(&kubelet.node, Arc::new(server::Server(Arc::downgrade(&kubelet))));
@@ -121,7 +131,9 @@ pub(crate) async fn run(node: String, taints: Vec<Taint>, component: Component) 
         }
     };
     loop {
-        match pods.next().await {
+        let delta = pods.next().await;
+        kubelet.running().await;
+        match delta {
             Delta::Added(pod) | Delta::Modified { new: pod, .. } => kubelet.update(pod),
             Delta::Deleted(pod) => kubelet.remove(&pod),
         }
@@ -144,6 +156,16 @@ impl Kubelet {
         let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task)
+    }
+
+    /// Waits until the kubelet runs.
+    async fn running(&self) {
+        // Without anybody to stop it, it runs.
+        let _ = self.runs.clone().wait_for(|runs| *runs).await;
+    }
+
+    fn is_running(&self) -> bool {
+        *self.runs.borrow()
     }
 
     /// A stream of chance of its own.
@@ -170,6 +192,8 @@ impl Kubelet {
             status_manager::deletion_requested(self, &entry);
         } else if relevant {
             entry.inbox.request();
+        } else {
+            status_manager::reconcile(self, &entry);
         }
     }
 

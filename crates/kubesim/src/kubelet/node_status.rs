@@ -16,30 +16,53 @@ const RENEW: Duration = Duration::from_secs(10);
 /// How often the node's status is written though nothing has changed, in renewals: every five minutes.
 const REPORT: u32 = 30;
 /// The processors of a node, and how many Pods it takes.
-const CPUS: u32 = 8;
+pub(super) const CPUS: u32 = 8;
 const PODS: u32 = 110;
 
 /// Registers the node, and says from then on that it is well.
 pub(super) async fn run(kubelet: Arc<Kubelet>, client: LoopbackClient) {
     register(&kubelet, &client).await;
-    let namespace = "kube-node-lease";
-    let lease = json!({
-        "metadata": {"name": kubelet.node, "namespace": namespace},
-        "spec": {"holderIdentity": kubelet.node, "leaseDurationSeconds": 40, "renewTime": kubelet.clock.micro_time()},
-    });
-    create::<Lease>(&client, lease).await;
+    renew_lease(&kubelet, &client).await;
     for renewal in 1_u32.. {
         kubelet.clock.sleep(RENEW).await;
-        let renewed = Patch::Merge(json!({"spec": {"renewTime": kubelet.clock.micro_time()}}));
-        if client.patch::<Lease>(namespace, &kubelet.node, &renewed).await.is_err_and(|error| error.is_not_found()) {
+        if !kubelet.is_running() {
+            kubelet.running().await;
             register(&kubelet, &client).await;
         }
-        if renewal.is_multiple_of(REPORT) {
+        renew_lease(&kubelet, &client).await;
+        if renewal.is_multiple_of(REPORT) || is_doubted(&kubelet, &client).await {
             heartbeat(&kubelet, &client).await;
         }
     }
 }
 
+/// Renews the lease of the node, or makes it: it belongs to the node, and without one there is none
+/// (component-helpers/apimachinery/lease).
+async fn renew_lease(kubelet: &Kubelet, client: &LoopbackClient) {
+    let (namespace, name) = ("kube-node-lease", kubelet.node.as_str());
+    let renewed = Patch::Merge(json!({"spec": {"renewTime": kubelet.clock.micro_time()}}));
+    if !client.patch::<Lease>(namespace, name, &renewed).await.is_err_and(|error| error.is_not_found()) {
+        return;
+    }
+    let Ok(node) = client.get::<Node>("", name).await else { return };
+    let owner = json!({"apiVersion": "v1", "kind": "Node", "name": name, "uid": node.metadata.uid});
+    let lease = json!({
+        "metadata": {"name": name, "namespace": namespace, "ownerReferences": [owner]},
+        "spec": {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": kubelet.clock.micro_time()},
+    });
+    create::<Lease>(client, lease).await;
+}
+
+/// Whether the API server has the node as not well, which the kubelet corrects at once.
+async fn is_doubted(kubelet: &Kubelet, client: &LoopbackClient) -> bool {
+    let Ok(node) = client.get::<Node>("", &kubelet.node).await else { return false };
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let holds = |kind: &str, status: &str| conditions.iter().any(|condition| condition.type_ == kind && condition.status == status);
+    !holds("Ready", "True") || ["MemoryPressure", "DiskPressure", "PIDPressure"].into_iter().any(|kind| !holds(kind, "False"))
+}
+
+/// Makes the node, if there is none, and says that it is well. A kubelet does so when it starts only: a node that is deleted stays
+/// away until then.
 async fn register(kubelet: &Kubelet, client: &LoopbackClient) {
     let name = kubelet.node.as_str();
     let mut node = json!({
@@ -63,6 +86,8 @@ async fn register(kubelet: &Kubelet, client: &LoopbackClient) {
         node["spec"]["taints"] = json!(kubelet.taints);
     }
     create::<Node>(client, node).await;
+    let known = client.get::<Node>("", name).await.ok();
+    let known = known.as_ref().and_then(|node| node.status.as_ref()?.conditions.as_deref());
     let resources = json!({
         "cpu": CPUS.to_string(), "memory": format!("{}Ki", NODE_MEMORY >> 10), "pods": PODS.to_string(),
         "ephemeral-storage": "263112772Ki", "hugepages-1Gi": "0", "hugepages-2Mi": "0",
@@ -71,7 +96,7 @@ async fn register(kubelet: &Kubelet, client: &LoopbackClient) {
         "addresses": [{"type": "InternalIP", "address": kubelet.node_ip}, {"type": "Hostname", "address": name}],
         "allocatable": resources,
         "capacity": resources,
-        "conditions": conditions(kubelet, None),
+        "conditions": conditions(kubelet, known),
         "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
         "nodeInfo": {
             "architecture": "amd64", "bootID": id(kubelet, "boot"), "containerRuntimeVersion": "containerd://2.3.7",

@@ -30,8 +30,8 @@ pub(super) struct PodEntry {
     removed: AtomicBool,
     /// Whether it is to go.
     going: watch::Sender<bool>,
-    /// Whether its volumes are mounted.
-    mounted: AtomicBool,
+    /// The names of its volumes that are not mounted, once mounting them has begun.
+    pub(super) unmounted: watch::Sender<Option<Vec<String>>>,
     /// Whether its containers have been stopped for good.
     stopped: AtomicBool,
     /// When its containers are to be dead, if their grace was cut short.
@@ -69,7 +69,7 @@ impl PodEntry {
             spec: Mutex::new(pod),
             removed: AtomicBool::new(false),
             going: watch::Sender::new(false),
-            mounted: AtomicBool::new(false),
+            unmounted: watch::Sender::new(None),
             stopped: AtomicBool::new(false),
             deadline: watch::Sender::new(Duration::MAX),
             random: Mutex::new(random),
@@ -109,11 +109,7 @@ impl PodEntry {
     }
 
     pub(super) fn is_mounted(&self) -> bool {
-        self.mounted.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_mounted(&self) {
-        self.mounted.store(true, Ordering::Relaxed);
+        self.unmounted.borrow().as_ref().is_some_and(Vec::is_empty)
     }
 
     pub(super) fn is_stopped(&self) -> bool {
@@ -154,6 +150,11 @@ impl PodEntry {
         let is_init = init_containers(&pod).iter().any(|init| init.name == container);
         let field = if is_init { "initContainers" } else { "containers" };
         ObjectReference { field_path: Some(format!("spec.{field}{{{container}}}")), ..reference(&*pod) }
+    }
+
+    /// The Pod's IP; empty before there is a sandbox.
+    pub(super) fn ip(&self) -> String {
+        lock(&self.runtime).sandbox.as_ref().map(|sandbox| sandbox.ip.clone()).unwrap_or_default()
     }
 
     /// `NAME_NAMESPACE(UID)`, as back-off messages name it.

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use super::{
     Kubelet, pleg,
     pod::{PodEntry, lock},
+    status,
     sync::{self, Outcome, StartFailure},
     terminate, timing,
 };
@@ -91,18 +92,20 @@ impl Inbox {
 pub(super) async fn run(kubelet: Arc<Kubelet>, pod: Arc<PodEntry>) {
     let mut requeue = None;
     let mut last_sync = None;
-    let status = loop {
-        wait(&kubelet, &pod, requeue).await;
+    let seen = loop {
+        let due = requeue.into_iter().chain(status::deadline_of(&kubelet, &pod)).min();
+        wait(&kubelet, &pod, due).await;
+        kubelet.running().await;
         // What the worker does next is settled before it waits for a relist.
         let is_going = pod.is_going();
-        let status = match last_sync {
+        let seen = match last_sync {
             None => Arc::default(),
             Some(since) => pleg::newer_than(&kubelet, &pod, since).await,
         };
         if is_going {
-            break status;
+            break seen;
         }
-        let outcome = sync::sync_pod(&kubelet, &pod, &status).await;
+        let outcome = sync::sync_pod(&kubelet, &pod, &seen).await;
         last_sync = Some(kubelet.clock.elapsed());
         match outcome {
             Outcome::Finished => break pleg::newer_than(&kubelet, &pod, kubelet.clock.elapsed()).await,
@@ -117,14 +120,14 @@ pub(super) async fn run(kubelet: Arc<Kubelet>, pod: Arc<PodEntry>) {
             Outcome::Failed(failures) => requeue = Some(retry(&kubelet, &pod, &failures)),
         }
     };
-    terminate::terminating(&kubelet, &pod, &status).await;
+    terminate::terminating(&kubelet, &pod, &seen).await;
     if pod.chance(Random::unit) < OVERTAKEN {
         kubelet.clock.sleep(timing::OVERTAKING).await;
     }
     pod.set_stopped();
     let since = kubelet.clock.elapsed();
-    let status = pleg::newer_than(&kubelet, &pod, since).await;
-    terminate::terminated(&kubelet, &pod, &status).await;
+    let seen = pleg::newer_than(&kubelet, &pod, since).await;
+    terminate::terminated(&kubelet, &pod, &seen).await;
     pod.inbox.close();
     kubelet.forget_if_removed(&pod);
 }

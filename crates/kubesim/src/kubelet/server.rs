@@ -19,7 +19,7 @@ pub(super) struct Server(pub(super) Weak<Kubelet>);
 
 impl Server {
     fn find(&self, pod: &Pod) -> Option<(Arc<Kubelet>, Arc<PodEntry>)> {
-        let kubelet = self.0.upgrade()?;
+        let kubelet = self.0.upgrade().filter(|kubelet| kubelet.is_running())?;
         let entry = kubelet.entry(pod.metadata.uid.as_deref().unwrap_or_default())?;
         Some((kubelet, entry))
     }
@@ -83,7 +83,7 @@ impl NodeApi for Server {
         let Some((kubelet, entry)) = self.find(pod) else {
             return async move { Err(format!("container not found (\"{container}\")")) }.boxed();
         };
-        async move { entry.exec(&kubelet, &container, &command, None).await.map_err(|error| error.to_string()) }.boxed()
+        async move { entry.exec(&kubelet, &container, &command, None).await.map_err(|error| error.text(kubelet.version)) }.boxed()
     }
 }
 

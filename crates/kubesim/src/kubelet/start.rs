@@ -31,7 +31,10 @@ pub(super) async fn start_container(
         StartFailure::new("CreateContainerConfigError", message)
     };
     let env = environment::resolve(kubelet, entry, pod, container).await.map_err(config_error)?;
-    let files = volumes::files(entry, pod, container, &workload.files().map(str::to_owned).collect::<Vec<_>>()).await;
+    let mut files = volumes::files(entry, pod, container, &workload.files().map(str::to_owned).collect::<Vec<_>>()).await;
+    if workload.shell {
+        files.extend(volumes::all_files(entry, pod, container).await);
+    }
     let restart_count = lock(&entry.runtime).status().newest(name).map_or(0, |record| record.restart_count + 1);
     let new = NewContainer {
         name: name.to_owned(),

@@ -65,6 +65,13 @@ pub(super) async fn sync_pod(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry>, seen
         entry.stop_sandbox(kubelet).await;
         return Outcome::Done { acted: true };
     }
+    if actions.restart_all {
+        terminate::kill_containers(kubelet, entry, None).await;
+        lock(&entry.runtime).restart_all(kubelet.clock.elapsed());
+        kubelet.pleg.mark(entry, kubelet.clock.elapsed());
+        entry.inbox.request();
+        return Outcome::Done { acted: true };
+    }
     let failures = run_actions(kubelet, entry, &pod, seen, &actions).await;
     if failures.is_empty() { Outcome::Done { acted: actions.any() } } else { Outcome::Failed(failures) }
 }
@@ -120,7 +127,8 @@ async fn run_actions(
 /// Makes the sandbox, with the Pod's IP. Since 1.36 its readiness is a status of its own.
 async fn make_sandbox(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry>) {
     kubelet.clock.sleep(entry.draw(timing::SANDBOX)).await;
-    let ip = kubelet.allocate_ip();
+    let host_network = spec(&entry.pod()).host_network == Some(true);
+    let ip = if host_network { kubelet.node_ip.clone() } else { kubelet.allocate_ip() };
     lock(&entry.runtime).sandbox = Some(Sandbox { ip, ready: true });
     kubelet.pleg.mark(entry, kubelet.clock.elapsed());
     if kubelet.version.at_least(36) {

@@ -3,13 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::{
-    api::core::v1::{Container, ExecAction, HTTPGetAction, Probe},
+    api::core::v1::{Container, ExecAction, GRPCAction, HTTPGetAction, Probe},
     apimachinery::pkg::util::intstr::IntOrString,
 };
+use workload::{Check, ServingStatus};
 
 use crate::kubelet::{
     Kubelet,
-    pod::{PodEntry, lock},
+    pod::PodEntry,
     runtime::{ExecError, NoAnswer},
     timing, wording,
 };
@@ -46,13 +47,8 @@ pub(super) async fn run(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry>, container
     if let Some(exec) = &probe.exec {
         return command(kubelet, entry, container, exec, timeout).await;
     }
-    if let Some(grpc) = &probe.grpc {
-        // No workload speaks gRPC: the connection never becomes one, whether the port is listened on or not.
-        kubelet.clock.sleep(timeout).await;
-        let address = format!("{}:{}", pod_ip(entry), grpc.port);
-        let timeout = wording::duration(timeout);
-        let message = format!("timeout: failed to connect service \"{address}\" within {timeout}: context deadline exceeded");
-        return Outcome::Failure(message);
+    if let Some(action) = &probe.grpc {
+        return grpc(kubelet, entry, action, timeout).await;
     }
     Outcome::Error(format!("missing probe handler for {}:{}", entry.name, container.name))
 }
@@ -68,7 +64,7 @@ async fn http(
         Ok(port) => port,
         Err(error) => return Outcome::Error(error),
     };
-    let ip = pod_ip(entry);
+    let ip = entry.ip();
     let host = get.host.clone().filter(|host| !host.is_empty()).unwrap_or_else(|| ip.clone());
     let path = get.path.as_deref().unwrap_or("/");
     let slash = if path.starts_with('/') { "" } else { "/" };
@@ -95,12 +91,33 @@ async fn http(
 }
 
 fn tcp(entry: &PodEntry, host: Option<&str>, port: u16) -> Outcome {
-    let ip = pod_ip(entry);
+    let ip = entry.ip();
     let host = host.filter(|host| !host.is_empty()).unwrap_or(&ip);
     if host == ip && entry.listener(port).is_some() {
         return Outcome::Success;
     }
     Outcome::Failure(format!("dial tcp {host}:{port}: connect: connection refused"))
+}
+
+async fn grpc(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry>, action: &GRPCAction, timeout: Duration) -> Outcome {
+    kubelet.clock.sleep(entry.draw(timing::REQUEST)).await;
+    let port = u16::try_from(action.port).unwrap_or_default();
+    match entry.check(kubelet, port, action.service.as_deref().unwrap_or_default()) {
+        Check::Status(ServingStatus::Serving) => Outcome::Success,
+        Check::Status(ServingStatus::NotServing) => {
+            Outcome::Failure("service unhealthy (responded with \"NOT_SERVING\")".to_owned())
+        }
+        Check::Unknown => {
+            Outcome::Failure("error: health rpc probe failed: rpc error: code = NotFound desc = unknown service".to_owned())
+        }
+        Check::Refused => {
+            // The connection never becomes one, whether the port is listened on or not.
+            kubelet.clock.sleep(timeout).await;
+            let (address, timeout) = (format!("{}:{port}", entry.ip()), wording::duration(timeout));
+            let message = format!("timeout: failed to connect service \"{address}\" within {timeout}: context deadline exceeded");
+            Outcome::Failure(message)
+        }
+    }
 }
 
 async fn command(
@@ -114,13 +131,9 @@ async fn command(
     match entry.exec(kubelet, &container.name, command, Some(timeout)).await {
         Ok(output) if output.exit_code == 0 => Outcome::Success,
         Ok(output) => Outcome::Failure(cut(output.stdout + &output.stderr)),
-        Err(error @ ExecError::Timeout(..)) => Outcome::Failure(error.to_string()),
-        Err(error) => Outcome::Error(error.to_string()),
+        Err(error @ ExecError::Timeout(..)) => Outcome::Failure(error.text(kubelet.version)),
+        Err(error) => Outcome::Error(error.text(kubelet.version)),
     }
-}
-
-fn pod_ip(entry: &PodEntry) -> String {
-    lock(&entry.runtime).sandbox.as_ref().map(|sandbox| sandbox.ip.clone()).unwrap_or_default()
 }
 
 fn cut(mut text: String) -> String {

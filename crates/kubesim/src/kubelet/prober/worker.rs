@@ -9,9 +9,8 @@ use super::{Kind, Verdict, probe, probe::Outcome, publish};
 use crate::{
     kubelet::{
         Kubelet,
-        actions::restarts_after,
-        pod::{PodEntry, is_deleting, lock, restart_policy},
-        runtime::Exit,
+        actions::{restarts_after, restarts_all},
+        pod::{PodEntry, all_containers, is_deleting, lock, restart_policy},
     },
     recorder::EventType,
 };
@@ -94,6 +93,7 @@ impl Worker {
 
     /// One iteration. Whether there is to be another.
     async fn iterate(&mut self, kubelet: &Arc<Kubelet>) -> bool {
+        kubelet.running().await;
         let (finished, seen) = self.look();
         if finished {
             return false;
@@ -142,8 +142,9 @@ impl Worker {
         let pod = self.entry.pod();
         match exit_code {
             Some(code) => {
-                let exit = Exit { started: None, finished: Duration::ZERO, code, reason: "", message: None };
-                restarts_after(kubelet.version, &pod, &self.container, &exit)
+                let version = kubelet.version;
+                let by_another = all_containers(&pod).any(|container| restarts_all(version, container, None));
+                by_another || restarts_after(version, &pod, &self.container, code)
             }
             None => restart_policy(&pod) != "Never",
         }

@@ -1,10 +1,12 @@
 //! Commands in containers.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use workload::{Effect, Process, Start};
 
+use super::{Instance, process::since_epoch};
 use crate::{
+    Version,
     kubelet::{
         Kubelet,
         pod::{PodEntry, lock},
@@ -14,17 +16,38 @@ use crate::{
 };
 
 /// Why a command in a container had no result.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::kubelet) enum ExecError {
-    /// The container does not run.
-    #[error("container not found (\"{0}\")")]
-    NotRunning(String),
+    /// There is no such container.
+    NotFound(String),
+    /// The container with this ID has ended.
+    Ended(String),
     /// The command is not there.
-    #[error("rpc error: code = Unknown desc = failed to exec in container: failed to start exec: OCI runtime exec failed: {0}")]
     NotStarted(String),
     /// It took too long.
-    #[error("command timed out: \"{0}\" timed out after {1}")]
     Timeout(String, String),
+}
+
+impl ExecError {
+    /// The error in the kubelet's words. Those about a container that has ended are containerd's, of the version that the nodes
+    /// of each Kubernetes version had.
+    pub(in crate::kubelet) fn text(&self, version: Version) -> String {
+        match self {
+            Self::NotFound(name) => format!("container not found (\"{name}\")"),
+            Self::Ended(id) if version.at_least(35) => format!(
+                "rpc error: code = NotFound desc = failed to exec in container: failed to load task: no running task found: task {id} \
+                 not found"
+            ),
+            Self::Ended(id) => format!(
+                "rpc error: code = Unknown desc = failed to exec in container: failed to create exec \"{id}\": cannot exec in a \
+                 deleted state"
+            ),
+            Self::NotStarted(error) => format!(
+                "rpc error: code = Unknown desc = failed to exec in container: failed to start exec: OCI runtime exec failed: {error}"
+            ),
+            Self::Timeout(command, limit) => format!("command timed out: \"{command}\" timed out after {limit}"),
+        }
+    }
 }
 
 impl PodEntry {
@@ -36,16 +59,21 @@ impl PodEntry {
         command: &[String],
         timeout: Option<Duration>,
     ) -> Result<ExecOutput, ExecError> {
-        let (id, image) = {
-            let status = lock(&self.runtime).status();
-            let running = status.newest(container).filter(|record| record.is_running());
-            let record = running.ok_or_else(|| ExecError::NotRunning(container.to_owned()))?;
-            (record.id.clone(), record.image.clone())
-        };
         let missing = |error: String| ExecError::NotStarted(format!("exec failed: unable to start container process: {error}"));
+        let (id, image, start) = {
+            let runtime = lock(&self.runtime);
+            let named = |instance: &&Instance| instance.record.name == container;
+            let instance = runtime.instances.iter().rev().find(named).ok_or_else(|| ExecError::NotFound(container.to_owned()))?;
+            let record = &instance.record;
+            if !record.is_running() {
+                return Err(ExecError::Ended(record.id.clone()));
+            }
+            let start = Start { command: command.to_vec(), args: Vec::new(), ..instance.start.clone() };
+            (record.id.clone(), record.image.clone(), start)
+        };
         let Some(workload) = kubelet.workloads.get(&image) else { return Err(missing(format!("no image {image:?}"))) };
-        let start = Start { command: command.to_vec(), args: Vec::new(), env: BTreeMap::new(), files: BTreeMap::new() };
         kubelet.clock.sleep(self.draw(timing::EXEC)).await;
+        let start = Start { time: since_epoch(kubelet), ..start };
         let (mut process, mut effects) =
             Process::start(Arc::clone(workload), &start).map_err(|error| missing(error.to_string()))?;
         let began = kubelet.clock.elapsed();

@@ -8,7 +8,7 @@ mod stop;
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
-use workload::Process;
+use workload::{Process, Start};
 
 use crate::node_api::ContainerLog;
 
@@ -26,6 +26,8 @@ pub(super) struct PodRuntime {
     pub(super) sandbox: Option<Sandbox>,
     /// In the order in which they were made.
     instances: Vec<Instance>,
+    /// When all containers were stopped to start anew.
+    restarted: Option<Duration>,
 }
 
 /// What the containers of a Pod share: its network.
@@ -39,6 +41,8 @@ pub(super) struct Sandbox {
 #[derive(Debug)]
 struct Instance {
     record: Record,
+    /// What it was started with; commands beside its program have the same environment and files.
+    start: Start,
     process: Option<Process>,
     log: ContainerLog,
     /// Tells the task that drives the process to look anew.
@@ -85,9 +89,16 @@ pub(super) struct RuntimeStatus {
     pub(super) sandbox: Option<Sandbox>,
     /// In the order in which they were made.
     pub(super) containers: Vec<Record>,
+    restarted: Option<Duration>,
 }
 
 impl RuntimeStatus {
+    /// The newest container of a name, unless it ended before all containers were to start anew.
+    pub(super) fn current(&self, name: &str) -> Option<&Record> {
+        let is_over = |record: &Record| record.exit().is_some_and(|exit| self.restarted.is_some_and(|at| exit.finished <= at));
+        self.newest(name).filter(|record| !is_over(record))
+    }
+
     /// The newest container of a name.
     pub(super) fn newest(&self, name: &str) -> Option<&Record> {
         self.named(name).next()
@@ -126,7 +137,12 @@ impl PodRuntime {
     /// All there is, as a relist sees it.
     pub(super) fn status(&self) -> RuntimeStatus {
         let containers = self.instances.iter().map(|instance| instance.record.clone()).collect();
-        RuntimeStatus { sandbox: self.sandbox.clone(), containers }
+        RuntimeStatus { sandbox: self.sandbox.clone(), containers, restarted: self.restarted }
+    }
+
+    /// Has all containers, which have ended, start anew, whatever their restart policies.
+    pub(super) fn restart_all(&mut self, now: Duration) {
+        self.restarted = Some(now);
     }
 
     /// The IDs of the containers that run, by name.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use workload::{Process, Reply};
+use workload::{Check, Process, Reply};
 
 use crate::kubelet::{
     Kubelet,
@@ -23,6 +23,12 @@ impl PodEntry {
         let Some(id) = self.listener(port) else { return (Reply::Refused, None) };
         let reply = self.with_process(kubelet, &id, |process, now| process.request(now, path));
         (reply.unwrap_or(Reply::Refused), Some(id))
+    }
+
+    /// Asks the gRPC health service on a port about a service.
+    pub(in crate::kubelet) fn check(self: &Arc<Self>, kubelet: &Kubelet, port: u16, service: &str) -> Check {
+        let Some(id) = self.listener(port) else { return Check::Refused };
+        self.with_process(kubelet, &id, |process, now| (process.check(now, service), Vec::new())).unwrap_or(Check::Refused)
     }
 
     /// Sends a request and waits for the answer: status and body, as [`NoAnswer`] otherwise.

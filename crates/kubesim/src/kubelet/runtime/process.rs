@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
-use workload::{Effect, Process, Start, Workload};
+use workload::{Effect, Memory, Process, Start, Workload};
 
 use super::{Exit, Instance, KILLED, PodRuntime, Record, START_FAILED, State};
 use crate::{
@@ -45,7 +45,9 @@ impl PodEntry {
     ) -> Result<String, String> {
         let id = self.chance(|random| random.hex(64));
         let now = kubelet.clock.elapsed();
-        let start = Start { command: new.command, args: new.args, env: new.env, files: new.files };
+        let file_system = Arc::new(Memory::with(&new.files));
+        let time = since_epoch(kubelet);
+        let start = Start { command: new.command, args: new.args, env: new.env, files: new.files, file_system, time };
         let record = |state| Record {
             id: id.clone(),
             name: new.name.clone(),
@@ -55,6 +57,7 @@ impl PodEntry {
         };
         let mut instance = Instance {
             record: record(State::Running(now)),
+            start: start.clone(),
             process: None,
             log: ContainerLog::default(),
             wake: Arc::new(Notify::new()),
@@ -66,7 +69,7 @@ impl PodEntry {
             Err(error) => {
                 let message = format!(
                     "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: \
-                     unable to start container process: error during container init: {error}"
+                     unable to start container process: {error}"
                 );
                 let exit =
                     Exit { started: None, finished: now, code: START_FAILED, reason: "StartError", message: Some(message.clone()) };
@@ -180,6 +183,11 @@ impl PodEntry {
         self.exits.send_replace(());
         kubelet.pleg.mark(self, kubelet.clock.elapsed());
     }
+}
+
+/// The time of day, since the Unix epoch.
+pub(super) fn since_epoch(kubelet: &Kubelet) -> Duration {
+    u64::try_from(kubelet.clock.now().as_millisecond()).map(Duration::from_millis).unwrap_or_default()
 }
 
 /// Lets a program do what it does by itself, when it does it, until it ends.

@@ -1,11 +1,12 @@
 //! The conditions of a Pod, in the order in which the kubelet writes them (`pkg/kubelet/status/generate.go`).
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
 
 use crate::{
     Version,
     kubelet::{
-        pod::{init_containers, is_sidecar},
+        actions::restarts_all,
+        pod::{all_containers, find_container, init_containers, is_sidecar},
         runtime::Sandbox,
     },
 };
@@ -25,30 +26,47 @@ type Fault = (&'static str, String);
 /// All conditions of a Pod.
 pub(in crate::kubelet) fn all(view: &View<'_>, sandbox: Option<&Sandbox>) -> Vec<PodCondition> {
     let [ready, containers_ready] = readiness(view);
-    vec![sandbox_ready(view, sandbox), initialised(view), ready, containers_ready, condition(view, "PodScheduled", Ok(()))]
+    let scheduled = condition(view, "PodScheduled", Ok(()));
+    let mut all = vec![sandbox_ready(view, sandbox), initialised(view), ready, containers_ready, scheduled];
+    all.extend(all_restarting(view));
+    all
+}
+
+/// Whether all containers are being started anew; only if the rules of one may ask for it (since 1.36).
+fn all_restarting(view: &View<'_>) -> Option<PodCondition> {
+    let restarts =
+        |name: &str, code| find_container(view.pod, name).is_some_and(|container| restarts_all(view.version, container, code));
+    let ended = |status: &ContainerStatus| {
+        let waits = status.state.as_ref().is_some_and(|state| state.waiting.is_some());
+        let state = if waits { &status.last_state } else { &status.state };
+        state.as_ref().and_then(|state| state.terminated.as_ref()).map(|terminated| terminated.exit_code)
+    };
+    all_containers(view.pod).any(|container| restarts(&container.name, None)).then(|| {
+        let mut statuses = view.init.iter().chain(view.containers);
+        let restarting = statuses.any(|status| ended(status).is_some_and(|code| restarts(&status.name, Some(code))));
+        condition(view, "AllContainersRestarting", if restarting { Ok(()) } else { Err(("", String::new())) })
+    })
 }
 
 /// The conditions Ready and `ContainersReady`.
 pub(in crate::kubelet) fn readiness(view: &View<'_>) -> [PodCondition; 2] {
     let containers = containers_ready(view);
-    let missing: Vec<&str> = super::gates(view.pod).filter(|gate| !holds(view.pod.status.as_ref(), gate)).collect();
+    let faults: Vec<String> = super::gates(view.pod).filter_map(|gate| gate_fault(view.pod, gate)).collect();
     let ready = match &containers {
-        Ok(()) if !missing.is_empty() => {
-            let messages: Vec<String> = missing
-                .iter()
-                .map(|gate| format!("corresponding condition of pod readiness gate \"{gate}\" does not exist."))
-                .collect();
-            Err(("ReadinessGatesNotReady", messages.join(", ")))
-        }
+        Ok(()) if !faults.is_empty() => Err(("ReadinessGatesNotReady", faults.join(", "))),
         other => other.clone(),
     };
     [condition(view, "Ready", ready), condition(view, "ContainersReady", containers)]
 }
 
-/// Whether a status has a condition that is true.
-fn holds(status: Option<&PodStatus>, kind: &str) -> bool {
-    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    conditions.iter().any(|condition| condition.type_ == kind && condition.status == "True")
+/// What is wrong with the condition that a readiness gate asks for.
+fn gate_fault(pod: &Pod, gate: &str) -> Option<String> {
+    let mut conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    match conditions.find(|condition| condition.type_ == gate) {
+        None => Some(format!("corresponding condition of pod readiness gate \"{gate}\" does not exist.")),
+        Some(condition) if condition.status == "True" => None,
+        Some(condition) => Some(format!("the status of pod readiness gate \"{gate}\" is not \"True\", but {}", condition.status)),
+    }
 }
 
 fn condition(view: &View<'_>, kind: &str, state: Result<(), Fault>) -> PodCondition {

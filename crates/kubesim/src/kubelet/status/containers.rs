@@ -17,7 +17,7 @@ use crate::kubelet::{
     Kubelet,
     actions::should_be_restarted,
     images::image_id,
-    pod::{PodEntry, init_containers, lock},
+    pod::{PodEntry, init_containers, is_sidecar, lock},
     runtime::{Exit, Record, RuntimeStatus, State},
 };
 
@@ -163,8 +163,8 @@ impl Source<'_> {
             && !probes.has_verdict_of_startup(&id);
         let started = running && (kept || probes.is_started(container, &id));
         status.started = Some(started);
-        status.ready = if finished_init {
-            true
+        status.ready = if self.is_init && !is_sidecar(self.pod, container) {
+            finished_init
         } else if started {
             let ready = probes.is_ready(container, &id);
             if !ready {

@@ -37,13 +37,18 @@ pub(super) fn generate(kubelet: &Kubelet, entry: &Arc<PodEntry>, seen: &RuntimeS
     };
     let init = statuses(init_containers(&pod), true, &mut unready);
     let mut regular = statuses(&spec(&pod).containers, false, &mut unready);
-    let mut phase = phase::phase(&pod, &init, &regular, ended);
+    let mut phase = phase::phase(kubelet.version, &pod, &init, &regular, ended);
+    let (mut reason, mut message) = (None, None);
     if let Some(kept @ ("Succeeded" | "Failed")) = old.phase.as_deref() {
         phase = if kept == "Failed" { "Failed" } else { "Succeeded" };
+        (reason, message) = (old.reason.clone(), old.message.clone());
+    } else if deadline(kubelet, &pod, &old).is_some_and(|deadline| deadline <= kubelet.clock.elapsed()) {
+        phase = "Failed";
+        reason = Some("DeadlineExceeded".to_owned());
+        message = Some("Pod was active on the node longer than the specified deadline".to_owned());
     }
     let ip = seen.sandbox.as_ref().map(|sandbox| sandbox.ip.clone());
-    // An IP is shown once a container has been seen; a sandbox alone is reported by its condition only.
-    let shown = ip.filter(|_| !seen.containers.is_empty()).or_else(|| old.pod_ip.clone());
+    let shown = ip.or_else(|| old.pod_ip.clone());
     let view = conditions::View { pod: &pod, init: &init, containers: &regular, phase, version: kubelet.version };
     let conditions = conditions::all(&view, seen.sandbox.as_ref());
     regular.sort_by(|a, b| a.name.cmp(&b.name));
@@ -54,15 +59,32 @@ pub(super) fn generate(kubelet: &Kubelet, entry: &Arc<PodEntry>, seen: &RuntimeS
         host_ip: Some(kubelet.node_ip.clone()),
         host_ips: Some(vec![HostIP { ip: kubelet.node_ip.clone() }]),
         observed_generation: pod.metadata.generation,
+        message,
         phase: Some(phase.to_owned()),
         pod_ips: shown.clone().map(|ip| vec![PodIP { ip }]),
         pod_ip: shown,
         qos_class: old.qos_class.clone(),
+        reason,
         resources: kubelet.version.at_least(36).then(ResourceRequirements::default),
         start_time: old.start_time.clone().or_else(|| Some(kubelet.clock.time())),
         ..PodStatus::default()
     };
     Generated { status, unready }
+}
+
+/// When a Pod may no longer run, if its specification says so.
+pub(super) fn deadline_of(kubelet: &Kubelet, entry: &PodEntry) -> Option<Duration> {
+    let pod = entry.pod();
+    spec(&pod).active_deadline_seconds?;
+    deadline(kubelet, &pod, &lock(&entry.status).current(&pod))
+}
+
+/// The same for a Pod with this status (`pkg/kubelet/active_deadline.go`).
+fn deadline(kubelet: &Kubelet, pod: &Pod, status: &PodStatus) -> Option<Duration> {
+    let seconds = u64::try_from(spec(pod).active_deadline_seconds?).ok()?;
+    let passed = kubelet.clock.now().duration_since(status.start_time.as_ref()?.0);
+    let began = kubelet.clock.elapsed().saturating_sub(Duration::try_from(passed).unwrap_or_default());
+    Some(began.saturating_add(Duration::from_secs(seconds)))
 }
 
 /// An instant as statuses show it.

@@ -2,45 +2,61 @@
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
-use crate::kubelet::pod::{init_containers, is_sidecar, restart_policy};
+use crate::{
+    Version,
+    kubelet::{
+        actions::restarts_after,
+        pod::{find_container, is_sidecar},
+    },
+};
 
 /// What a container's status means for the phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
     Waiting,
     Running,
-    Succeeded,
-    Failed,
+    /// It has ended with this code.
+    Ended(i32),
 }
 
 fn progress(status: &ContainerStatus) -> Progress {
     let state = status.state.as_ref();
-    let exit = |code| if code == 0 { Progress::Succeeded } else { Progress::Failed };
     if state.is_some_and(|state| state.running.is_some()) {
         return Progress::Running;
     }
     let ended = state.and_then(|state| state.terminated.as_ref());
     let last = status.last_state.as_ref().and_then(|state| state.terminated.as_ref());
-    ended.or(last).map_or(Progress::Waiting, |terminated| exit(terminated.exit_code))
+    ended.or(last).map_or(Progress::Waiting, |terminated| Progress::Ended(terminated.exit_code))
 }
 
 /// The phase that the statuses of containers make. `ended` says that they have all been stopped for good.
-pub(super) fn phase(pod: &Pod, init: &[ContainerStatus], containers: &[ContainerStatus], ended: bool) -> &'static str {
+pub(super) fn phase(
+    version: Version,
+    pod: &Pod,
+    init: &[ContainerStatus],
+    containers: &[ContainerStatus],
+    ended: bool,
+) -> &'static str {
+    let restarts = |status: &ContainerStatus, code| {
+        find_container(pod, &status.name).is_some_and(|container| restarts_after(version, pod, container, code))
+    };
     let (mut pending, mut failed, mut beside) = (false, false, false);
     for status in init {
-        let sidecar = init_containers(pod).iter().any(|c| c.name == status.name && is_sidecar(pod, c));
+        let sidecar = find_container(pod, &status.name).is_some_and(|container| is_sidecar(pod, container));
         match progress(status) {
-            Progress::Succeeded => {}
             Progress::Running => {
                 pending |= !sidecar || status.started != Some(true);
                 beside |= sidecar;
             }
             Progress::Waiting => pending = true,
-            Progress::Failed => failed |= !sidecar,
+            Progress::Ended(code) if code != 0 && !sidecar => {
+                if !restarts(status, code) {
+                    return "Failed";
+                }
+                failed = true;
+            }
+            Progress::Ended(_) => {}
         }
-    }
-    if failed && restart_policy(pod) == "Never" {
-        return "Failed";
     }
     let all: Vec<Progress> = containers.iter().map(progress).collect();
     let waiting = all.contains(&Progress::Waiting);
@@ -50,14 +66,16 @@ pub(super) fn phase(pod: &Pod, init: &[ContainerStatus], containers: &[Container
     if beside || all.contains(&Progress::Running) {
         return "Running";
     }
-    let succeeded = all.iter().all(|progress| *progress == Progress::Succeeded);
-    match restart_policy(pod) {
-        _ if ended && succeeded => "Succeeded",
-        _ if ended => "Failed",
-        "Always" => "Running",
-        _ if succeeded => "Succeeded",
-        "Never" => "Failed",
-        _ => "Running",
+    let comes_back = |(status, progress): (&ContainerStatus, &Progress)| match progress {
+        Progress::Ended(code) => restarts(status, *code),
+        Progress::Waiting | Progress::Running => false,
+    };
+    if !ended && containers.iter().zip(&all).any(comes_back) {
+        "Running"
+    } else if all.iter().all(|progress| *progress == Progress::Ended(0)) {
+        "Succeeded"
+    } else {
+        "Failed"
     }
 }
 
@@ -83,6 +101,12 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
+    fn pod(policy: &str, container: Value) -> Pod {
+        let mut container = container;
+        container["name"] = json!("c");
+        serde_json::from_value(json!({"metadata": {}, "spec": {"restartPolicy": policy, "containers": [container]}})).unwrap()
+    }
+
     #[rstest]
     #[case("Always", &["wait"], false, "Pending")]
     #[case("Always", &["run", "wait"], false, "Pending")]
@@ -95,8 +119,22 @@ mod tests {
     #[case("Never", &["0", "1"], false, "Failed")]
     #[case("Never", &["0", "run"], false, "Running")]
     fn phases_follow_the_containers(#[case] policy: &str, #[case] states: &[&str], #[case] ended: bool, #[case] expected: &str) {
-        let pod = serde_json::from_value(json!({"metadata": {}, "spec": {"restartPolicy": policy, "containers": []}})).unwrap();
         let statuses: Vec<_> = states.iter().map(|state| status(state)).collect();
-        assert_eq!(phase(&pod, &[], &statuses, ended), expected);
+        assert_eq!(phase(Version::LATEST, &pod(policy, json!({})), &[], &statuses, ended), expected);
+    }
+
+    #[rstest]
+    #[case("1.37", json!({"restartPolicy": "Always"}), "Never", "1", "Running")]
+    #[case("1.34", json!({"restartPolicy": "Always"}), "Never", "1", "Failed")]
+    #[case("1.37", json!({"restartPolicy": "Never"}), "Always", "1", "Failed")]
+    #[case("1.37", json!({"restartPolicy": "Never"}), "Always", "0", "Succeeded")]
+    fn a_container_may_have_its_own_policy(
+        #[case] version: &str,
+        #[case] container: Value,
+        #[case] policy: &str,
+        #[case] state: &str,
+        #[case] expected: &str,
+    ) {
+        assert_eq!(phase(version.parse().unwrap(), &pod(policy, container), &[], &[status(state)], false), expected);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use k8s_openapi::api::core::v1::{Binding, ContainerStatus, Event, Pod};
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 use workload::{Workload, Workloads};
 
 use crate::{
@@ -78,8 +78,8 @@ impl Lab {
         let client = LoopbackClient::new(api.clone(), "test", random.fork("test"));
         let mut tasks = JoinSet::new();
         let rows = Arc::new(Mutex::new(Vec::new()));
-        tasks.spawn(watch(client.fork("watch"), clock, Arc::clone(&rows)));
-        tasks.spawn(crate::kubelet::run(NODE.to_owned(), Vec::new(), component));
+        tasks.spawn(follow(client.fork("watch"), clock, Arc::clone(&rows)));
+        tasks.spawn(crate::kubelet::run(NODE.to_owned(), Vec::new(), component, watch::channel(true).1));
         Self { client, api, clock, rows, began: clock.elapsed(), tasks }
     }
 
@@ -177,7 +177,7 @@ impl Lab {
     }
 }
 
-async fn watch(client: LoopbackClient, clock: Clock, rows: Arc<Mutex<Vec<Row>>>) {
+async fn follow(client: LoopbackClient, clock: Clock, rows: Arc<Mutex<Vec<Row>>>) {
     let mut pods = client.informer::<Pod>(Selection::all()).unwrap();
     loop {
         let delta = pods.next().await;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::{
+    coordination::v1::Lease,
+    core::v1::{ConfigMap, Node, Pod, Secret, Service},
+};
 use rstest::rstest;
 use serde_json::json;
 
@@ -37,6 +40,24 @@ fn an_unknown_image_cannot_be_pulled() {
         lab.delete("p", &DeleteOptions::default()).await;
         lab.until(110.0).await;
         assert!(lab.all("p").last().unwrap().deleted, "{}", lab.print("p"));
+    });
+}
+
+/// Recorded on both versions.
+#[test]
+fn a_registry_that_does_not_exist_is_not_found() {
+    simulate(async {
+        let mut lab = Lab::new(1, "1.37");
+        lab.start("p", one(json!({"image": "registry.invalid/nobody/nothing:1.0"}))).await;
+        lab.until(8.0).await;
+        let pod = lab.pod("p").await;
+        assert!(pod.status.as_ref().unwrap().pod_ip.is_some(), "{}", lab.print("p"));
+        let expected = "Warning Failed x1 Failed to pull image \"registry.invalid/nobody/nothing:1.0\": failed to pull and unpack image \
+                        \"registry.invalid/nobody/nothing:1.0\": failed to resolve reference \
+                        \"registry.invalid/nobody/nothing:1.0\": failed to do request: Head \
+                        \"https://registry.invalid/v2/nobody/nothing/manifests/1.0\": dial tcp: lookup registry.invalid on \
+                        172.18.0.1:53: no such host";
+        assert!(lab.events().await.contains(&expected.to_owned()), "{:?}", lab.events().await);
     });
 }
 
@@ -92,6 +113,189 @@ fn a_missing_volume_keeps_the_container_from_being_made() {
         lab.client.create(&config(json!({}))).await.unwrap();
         lab.until(60.0).await;
         assert_eq!(lab.cells("p").last().unwrap(), "1/1 Running 0");
+    });
+}
+
+/// Half a second, one, two, four … up to about two minutes after each failure, whatever the syncs do.
+#[test]
+fn each_volume_has_one_back_off() {
+    simulate(async {
+        let mut lab = Lab::new(1, "1.37");
+        let mut spec = one(json!({"image": "blux2/hello-server:1.6"}));
+        spec["volumes"] = json!([{"name": "v", "configMap": {"name": "settings"}}]);
+        lab.start("p", spec).await;
+        for (second, count) in
+            [(1.2, 2), (2.2, 3), (5.0, 4), (10.0, 5), (20.0, 6), (40.0, 7), (80.0, 8), (120.0, 8), (140.0, 9), (260.0, 10)]
+        {
+            lab.until(second).await;
+            assert_eq!(lab.count("FailedMount").await, count, "at {second}: {:?}", lab.events().await);
+        }
+        let message = "Unable to attach or mount volumes: unmounted volumes=[v], unattached volumes=[], failed to process volumes=[]: \
+                       context deadline exceeded";
+        let events = lab.events().await;
+        assert!(events.iter().any(|event| event.starts_with("Warning FailedMount") && event.ends_with(message)), "{events:?}");
+    });
+}
+
+#[test]
+fn a_missing_key_of_a_secret_is_named() {
+    simulate(async {
+        let mut lab = Lab::new(1, "1.37");
+        let secret = json!({"metadata": {"name": "s", "namespace": "default"}, "data": {}});
+        lab.client.create::<Secret>(&serde_json::from_value(secret).unwrap()).await.unwrap();
+        let mut spec = one(json!({"image": "blux2/hello-server:1.6"}));
+        spec["volumes"] = json!([{"name": "v", "secret": {"secretName": "s", "items": [{"key": "k", "path": "k"}]}}]);
+        lab.start("p", spec).await;
+        lab.until(2.0).await;
+        assert!(lab.events().await[0].ends_with("references non-existent secret key: k"), "{:?}", lab.events().await);
+    });
+}
+
+#[test]
+fn a_status_that_somebody_else_has_changed_is_repaired() {
+    simulate(async {
+        let mut lab = Lab::new(1, "1.37");
+        lab.start("p", one(json!({"image": "blux2/hello-server:1.6"}))).await;
+        lab.until(5.0).await;
+        let lie = Patch::Strategic(json!({"status": {"phase": "Failed", "conditions": [{"type": "Ready", "status": "False"}]}}));
+        lab.client.patch_status::<Pod>("default", "p", &lie).await.unwrap();
+        lab.until(20.0).await;
+        let pod = lab.pod("p").await;
+        let status = pod.status.as_ref().unwrap();
+        let ready = status.conditions.as_ref().unwrap().iter().find(|condition| condition.type_ == "Ready").unwrap();
+        assert_eq!((status.phase.as_deref(), ready.status.as_str()), (Some("Running"), "True"));
+    });
+}
+
+#[test]
+fn a_readiness_gate_counts_at_once() {
+    simulate(async {
+        let mut lab = Lab::new(1, "1.37");
+        let mut spec = one(json!({"image": "blux2/hello-server:1.6"}));
+        spec["readinessGates"] = json!([{"conditionType": "example.com/g"}]);
+        lab.start("p", spec).await;
+        lab.until(5.0).await;
+        let ready = async |lab: &Lab| {
+            let pod = lab.pod("p").await;
+            let conditions = pod.status.as_ref().unwrap().conditions.clone().unwrap();
+            let first = conditions[0].type_.clone();
+            let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready").unwrap();
+            (ready.status, ready.message.unwrap_or_default(), first)
+        };
+        let (status, message, _) = ready(&lab).await;
+        assert_eq!(status, "False");
+        assert_eq!(message, "corresponding condition of pod readiness gate \"example.com/g\" does not exist.");
+        let gate =
+            |status: &str| Patch::Strategic(json!({"status": {"conditions": [{"type": "example.com/g", "status": status}]}}));
+        lab.client.patch_status::<Pod>("default", "p", &gate("False")).await.unwrap();
+        lab.until(6.5).await;
+        let (_, message, _) = ready(&lab).await;
+        assert_eq!(message, "the status of pod readiness gate \"example.com/g\" is not \"True\", but False");
+        lab.client.patch_status::<Pod>("default", "p", &gate("True")).await.unwrap();
+        lab.until(8.0).await;
+        let (status, _, first) = ready(&lab).await;
+        assert_eq!((status.as_str(), first.as_str()), ("True", "example.com/g"));
+    });
+}
+
+#[test]
+fn an_http_hook_looks_at_no_status() {
+    simulate(async {
+        let mut lab = Lab::new(1, "1.37");
+        let hook = |path: &str, port: u16| json!({"postStart": {"httpGet": {"path": path, "port": port}}});
+        lab.start("p", one(json!({"image": "blux2/hello-server:1.6", "lifecycle": hook("/nowhere", 8080)}))).await;
+        lab.until(10.0).await;
+        assert_eq!(lab.cells("p").last().unwrap(), "1/1 Running 0");
+        lab.start("q", one(json!({"image": "blux2/hello-server:1.6", "lifecycle": hook("/", 9)}))).await;
+        lab.until(6.0).await;
+        let (begin, end) = ("HTTP lifecycle hook (/) for Container \"c\" in Pod \"q_default(", ":9: connect: connection refused");
+        let messages = waiting_messages(&lab, "q");
+        assert!(messages.iter().any(|message| message.starts_with(begin) && message.ends_with(end)), "{messages:?}");
+    });
+}
+
+/// The messages of the first container's waiting states.
+fn waiting_messages(lab: &Lab, pod: &str) -> Vec<String> {
+    let message = |row: &Row| {
+        let state = row.pod.status.as_ref()?.container_statuses.as_ref()?[0].state.clone()?;
+        state.waiting?.message
+    };
+    lab.all(pod).iter().filter_map(message).collect()
+}
+
+#[test]
+fn a_failed_command_hook_is_told_in_the_kubelets_words() {
+    simulate(async {
+        let mut lab = Lab::new(1, "1.37");
+        let hook = json!({"postStart": {"exec": {"command": ["false"]}}});
+        lab.start("p", one(json!({"image": "busybox:1.36.1", "command": ["sleep", "9"], "lifecycle": hook}))).await;
+        // PID 1 ignores SIGTERM.
+        lab.until(45.0).await;
+        let messages = waiting_messages(&lab, "p");
+        let (begin, end) = (
+            "Exec lifecycle hook ([false]) for Container \"c\" in Pod \"p_default(",
+            ")\" failed - error: command 'false' exited with 1: , message: \"\"",
+        );
+        assert!(messages.iter().any(|message| message.starts_with(begin) && message.ends_with(end)), "{messages:?}");
+    });
+}
+
+#[test]
+fn mounted_keys_are_files() {
+    simulate(async {
+        let mut lab = Lab::new(1, "1.37");
+        lab.client.create(&config(json!({"a": "one\n", "b": "two\n"}))).await.unwrap();
+        let mut spec = shell("ls /etc/config; cat /etc/config/a /b; sleep 99");
+        spec["volumes"] = json!([{"name": "v", "configMap": {"name": "settings"}}]);
+        spec["containers"][0]["volumeMounts"] =
+            json!([{"name": "v", "mountPath": "/etc/config"}, {"name": "v", "mountPath": "/b", "subPath": "b"}]);
+        lab.start("p", spec).await;
+        lab.until(3.0).await;
+        assert_eq!(lab.log("p", "c", false).await.unwrap(), ["a", "b", "one", "two"]);
+    });
+}
+
+#[test]
+fn the_environment_has_services_and_resources() {
+    simulate(async {
+        let mut lab = Lab::new(1, "1.37");
+        let service = json!({
+            "metadata": {"name": "my-db", "namespace": "default"}, "spec": {"ports": [{"name": "sql", "port": 5432}], "clusterIP": "10.96.0.7"},
+        });
+        lab.client.create::<Service>(&serde_json::from_value(service).unwrap()).await.unwrap();
+        let field = |resource: &str, divisor: &str| json!({"resourceFieldRef": {"resource": resource, "divisor": divisor}});
+        let mut spec = shell("echo $MY_DB_SERVICE_HOST $MY_DB_SERVICE_PORT_SQL $MY_DB_PORT; echo $CPU $MEMORY $LIMIT; sleep 99");
+        spec["containers"][0]["resources"] = json!({"requests": {"cpu": "1500m"}, "limits": {"memory": "64Mi"}});
+        spec["containers"][0]["env"] = json!([
+            {"name": "CPU", "valueFrom": field("requests.cpu", "1")},
+            {"name": "MEMORY", "valueFrom": field("limits.memory", "1Mi")},
+            {"name": "LIMIT", "valueFrom": field("limits.cpu", "1")},
+        ]);
+        spec["hostNetwork"] = json!(true);
+        lab.start("p", spec).await;
+        lab.until(5.0).await;
+        assert_eq!(lab.log("p", "c", false).await.unwrap(), ["10.96.0.7 5432 tcp://10.96.0.7:5432", "2 64 8"]);
+        let status = lab.pod("p").await.status.clone().unwrap();
+        assert_eq!(status.pod_ip, status.host_ip);
+    });
+}
+
+#[test]
+fn a_node_that_is_deleted_stays_away_and_a_lease_belongs_to_its_node() {
+    simulate(async {
+        let lab = Lab::new(1, "1.37");
+        lab.until(5.0).await;
+        let lease = async || lab.client.get::<Lease>("kube-node-lease", NODE).await;
+        let owner = |lease: &Lease| lease.metadata.owner_references.as_ref().unwrap()[0].kind.clone();
+        assert_eq!(owner(&*lease().await.unwrap()), "Node");
+        lab.client.delete::<Lease>("kube-node-lease", NODE, &DeleteOptions::default()).await.unwrap();
+        lab.until(20.0).await;
+        assert_eq!(owner(&*lease().await.unwrap()), "Node");
+        lab.client.delete::<Node>("", NODE, &DeleteOptions::default()).await.unwrap();
+        lab.client.delete::<Lease>("kube-node-lease", NODE, &DeleteOptions::default()).await.unwrap();
+        lab.until(400.0).await;
+        assert!(lab.client.get::<Node>("", NODE).await.is_err());
+        assert!(lease().await.is_err());
     });
 }
 
@@ -207,7 +411,7 @@ fn commands_run_in_containers() {
         let output = lab.node().exec(&pod, "c", command(&["sh", "-c", "echo hello; sleep 2; exit 3"])).await.unwrap();
         assert_eq!((output.stdout.as_str(), output.exit_code), ("hello\n", 3));
         assert!(lab.clock.elapsed().saturating_sub(began) >= Duration::from_secs(2));
-        assert!(lab.node().exec(&pod, "c", command(&["cat"])).await.unwrap_err().contains("executable file not found"));
+        assert!(lab.node().exec(&pod, "c", command(&["wget"])).await.unwrap_err().contains("executable file not found"));
         assert!(lab.node().exec(&pod, "x", command(&["sh"])).await.is_err());
     });
 }

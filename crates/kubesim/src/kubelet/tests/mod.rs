@@ -4,7 +4,6 @@
 
 mod lab;
 mod lifecycle;
-mod load;
 mod probes;
 mod recordings;
 mod restarts;

@@ -95,6 +95,72 @@ fn a_pod_ends_for_good(#[case] policy: &str, #[case] code: u8, #[case] last: &st
     });
 }
 
+/// The fields of a container's status that a restart changes.
+fn restarts_of(pod: &k8s_openapi::api::core::v1::Pod, container: &str) -> i32 {
+    let statuses = pod.status.as_ref().unwrap().container_statuses.as_ref().unwrap();
+    statuses.iter().find(|status| status.name == container).unwrap().restart_count
+}
+
+/// Since 1.35 a container has a policy and rules of its own, which go before those of the Pod.
+#[rstest]
+#[case("Never", json!({"restartPolicy": "Always"}), "1.37", Some("Running"))]
+#[case("Never", json!({"restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}]}), "1.37", Some("Running"))]
+#[case("Never", json!({"restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "NotIn", "values": [42]}}]}), "1.37", None)]
+#[case("Always", json!({"restartPolicy": "Never"}), "1.37", None)]
+#[case("Never", json!({"restartPolicy": "Always"}), "1.34", None)]
+fn a_container_has_its_own_restart_policy(
+    #[case] policy: &str,
+    #[case] own: serde_json::Value,
+    #[case] version: &str,
+    #[case] phase: Option<&str>,
+) {
+    simulate(async {
+        let mut lab = Lab::new(2, version);
+        let mut spec = shell("sleep 3; exit 42");
+        spec["restartPolicy"] = json!(policy);
+        spec["containers"][0].as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+        lab.start("p", spec).await;
+        lab.until(40.0).await;
+        let pod = lab.pod("p").await;
+        let status = pod.status.as_ref().unwrap();
+        assert_eq!(status.phase.as_deref(), phase.or(Some("Failed")), "{}", lab.print("p"));
+        assert_eq!(restarts_of(&pod, "c") > 0, phase.is_some(), "{}", lab.print("p"));
+    });
+}
+
+#[rstest]
+#[case("1.37", true)]
+#[case("1.35", false)]
+fn a_rule_may_restart_all_containers(#[case] version: &str, #[case] restarts: bool) {
+    simulate(async {
+        let mut lab = Lab::new(2, version);
+        let busybox = |name: &str, command: &[&str]| json!({"name": name, "image": "busybox:1.36.1", "command": command});
+        let mut a = busybox("a", &["sh", "-c", "sleep 5; exit 42"]);
+        a["restartPolicy"] = json!("Never");
+        a["restartPolicyRules"] = json!([{"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}]);
+        let spec = json!({
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 2,
+            "initContainers": [busybox("i", &["true"])],
+            "containers": [a, busybox("b", &["sleep", "3600"])],
+        });
+        lab.start("p", spec).await;
+        lab.until(14.0).await;
+        let pod = lab.pod("p").await;
+        let init = &pod.status.as_ref().unwrap().init_container_statuses.as_ref().unwrap()[0];
+        let counts = [restarts_of(&pod, "a"), restarts_of(&pod, "b"), init.restart_count];
+        assert_eq!(counts, if restarts { [1; 3] } else { [0; 3] }, "{}", lab.print("p"));
+        let mut seen = Vec::new();
+        for row in lab.all("p") {
+            let conditions = row.pod.status.as_ref().unwrap().conditions.clone().unwrap_or_default();
+            let condition = conditions.into_iter().find(|condition| condition.type_ == "AllContainersRestarting");
+            seen.extend(condition.map(|condition| condition.status));
+        }
+        seen.dedup();
+        assert_eq!(seen, if restarts { vec!["False", "True", "False"] } else { Vec::new() });
+    });
+}
+
 #[test]
 fn on_failure_restarts_what_failed() {
     simulate(async {
@@ -120,6 +186,47 @@ fn init_containers_come_first_and_one_after_the_other() {
         let expected = ["0/1 Pending 0", "0/1 Init:0/2 0", "0/1 Init:1/2 0", "0/1 PodInitializing 0", "1/1 Running 0"];
         assert_eq!(cells, expected, "{}", lab.print("p"));
         assert!(lab.changes("p")[4].at > 6.5, "{}", lab.print("p"));
+    });
+}
+
+/// Recorded on both versions.
+#[test]
+fn a_pod_that_fails_before_it_is_initialised_has_lost_no_containers() {
+    simulate(async {
+        let mut lab = Lab::new(6, "1.37");
+        let mut spec = shell("sleep 100");
+        spec["restartPolicy"] = json!("Never");
+        spec["initContainers"] = json!([{"name": "i", "image": "busybox:1.36.1", "command": ["sh", "-c", "sleep 2; exit 1"]}]);
+        lab.start("p", spec).await;
+        lab.until(2.5).await;
+        let pod = lab.pod("p").await;
+        let init = &pod.status.as_ref().unwrap().init_container_statuses.as_ref().unwrap()[0];
+        assert_eq!((init.state.as_ref().unwrap().running.is_some(), init.ready), (true, false), "{}", lab.print("p"));
+        lab.until(20.0).await;
+        let pod = lab.pod("p").await;
+        let status = pod.status.as_ref().unwrap();
+        assert_eq!(status.phase.as_deref(), Some("Failed"));
+        let state = status.container_statuses.as_ref().unwrap()[0].state.clone().unwrap();
+        assert_eq!(state.waiting.and_then(|waiting| waiting.reason).as_deref(), Some("PodInitializing"));
+        let problem = lab.log("p", "c", false).await.unwrap_err();
+        assert_eq!(problem, "container \"c\" in pod \"p\" is waiting to start: PodInitializing");
+    });
+}
+
+#[test]
+fn a_pod_ends_at_its_deadline() {
+    simulate(async {
+        let mut lab = Lab::new(6, "1.37");
+        let mut spec = one(json!({"image": "blux2/hello-server:1.6"}));
+        spec["activeDeadlineSeconds"] = json!(10);
+        lab.start("p", spec).await;
+        lab.until(30.0).await;
+        let pod = lab.pod("p").await;
+        let status = pod.status.as_ref().unwrap();
+        assert_eq!((status.phase.as_deref(), status.reason.as_deref()), (Some("Failed"), Some("DeadlineExceeded")));
+        assert_eq!(status.message.as_deref(), Some("Pod was active on the node longer than the specified deadline"));
+        let ended = lab.all("p").into_iter().find(|row| row.pod.status.as_ref().unwrap().reason.is_some()).unwrap().at;
+        assert!((9.0..13.5).contains(&ended), "{ended}");
     });
 }
 
@@ -182,6 +289,9 @@ fn a_command_that_is_not_there_is_a_start_error() {
         let container = &pod.status.as_ref().unwrap().container_statuses.as_ref().unwrap()[0];
         let ended = container.last_state.as_ref().unwrap().terminated.as_ref().unwrap();
         assert_eq!((ended.exit_code, ended.reason.as_deref()), (128, Some("StartError")));
+        let message = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: \
+                       unable to start container process: exec: \"nonsense\": executable file not found in $PATH";
+        assert_eq!(ended.message.as_deref(), Some(message));
     });
 }
 
