@@ -8,7 +8,7 @@ use super::{
     ApiServer, Origin, Writer,
     create::has_generation,
     events,
-    metadata::{finalizers, is_deleting, keep, metadata, number, raise_generation, same, strings, text},
+    metadata::{finalizers, is_deleting, keep, metadata, number, raise_generation, same, same_managers, strings, text},
     patch::Patch,
     strategy::decode,
 };
@@ -90,7 +90,8 @@ impl ApiServer {
                     Ok(object) => return Ok(object),
                 }
             }
-            if same(current.value(), &new) {
+            let manages = writer.origin != Origin::Component && !same_managers(current.value(), &new);
+            if same(current.value(), &new) && !manages {
                 return Ok(current);
             }
             if writer.dry_run {

@@ -111,6 +111,11 @@ impl ApiServer {
         let writer = Writer { origin: Origin::Apply, ..request.writer()? };
         config = decode(at.resource, &config, &writer)?;
         config["metadata"]["name"] = json!(at.name);
+        if let Some(problem) = managed::duplicate(&config) {
+            let (version, kind) = (at.resource.api_version(), at.resource.kind);
+            let what = format!("{}/{}; {version}, Kind={kind}", at.namespace, at.name);
+            return Err(StatusError::new(500, "", format!("failed to create typed patch object ({what}): {problem}")));
+        }
         let force = request.query.flag("force");
         let (object, change) = self.apply(at.resource, &at.subresource, &at.key(), &config, force, &writer)?;
         let status = if change == Change::Created { StatusCode::CREATED } else { StatusCode::OK };
@@ -211,7 +216,8 @@ impl ApiServer {
     ) -> Result<(Arc<Object>, Change), StatusError> {
         let now = self.clock().time();
         let conflict = |conflicts: Vec<managed::Conflict>| conflict_error(&conflicts);
-        let merge = |live: &Value| managed::apply(resource, live, config, writer.manager, force, &now).map_err(conflict);
+        let applier = managed::Applier { manager: writer.manager, subresource, force, now: &now };
+        let merge = |live: &Value| managed::apply(resource, live, config, applier).map_err(conflict);
         if subresource.is_empty() && self.store().get(resource, key).is_none() {
             if config["metadata"].get("resourceVersion").is_some() || config["metadata"].get("uid").is_some() {
                 return Err(StatusError::not_found(resource, &key.name));
