@@ -60,18 +60,62 @@ impl ApiServer {
         Ok(())
     }
 
-    /// A Service that does not say its addresses keeps them.
+    /// A Service that does not say its addresses and ports keeps them, but for those that its new type has not
+    /// (pkg/registry/core/service/storage/storage.go:patchAllocatedValues, dropTypeDependentFields).
     fn keep_addresses(&self, old: &Value, new: &mut Value) {
+        let (was, is) = (text(old, "/spec/type").to_owned(), text(new, "/spec/type").to_owned());
         for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-            if new["spec"].get(field).is_none()
-                && let Some(value) = old["spec"].get(field)
-                && new["spec"]["type"] != "ExternalName"
+            let (before, given) = (old["spec"].get(field), new["spec"].get(field));
+            if is == "ExternalName" && given == before {
+                fields(&mut new["spec"]).remove(field);
+            } else if is != "ExternalName"
+                && given.is_none()
+                && let Some(before) = before
             {
-                new["spec"][field] = value.clone();
+                new["spec"][field] = before.clone();
             }
         }
-        let kind = text(new, "/spec/type").to_owned();
-        self.allocate(new, &kind);
+        if is != "LoadBalancer" && new["spec"].get("loadBalancerClass") == old["spec"].get("loadBalancerClass") {
+            fields(&mut new["spec"]).remove("loadBalancerClass");
+        }
+        if is != "LoadBalancer" && was == "LoadBalancer" {
+            fields(&mut new["spec"]).remove("allocateLoadBalancerNodePorts");
+        }
+        let has_node_ports = |kind: &str| ["NodePort", "LoadBalancer"].contains(&kind);
+        if has_node_ports(&was) && !has_node_ports(&is) {
+            keep_no_node_ports(old, new);
+            fields(&mut new["spec"]).remove("externalTrafficPolicy");
+        } else if has_node_ports(&was) {
+            keep_node_ports(old, new);
+        }
+        self.allocate(new, &is);
+    }
+}
+
+fn node_ports(service: &Value) -> Vec<&Value> {
+    service["spec"]["ports"].as_array().into_iter().flatten().map(|port| &port["nodePort"]).collect()
+}
+
+/// Takes the ports that nodes have opened from a Service, unless the request says others.
+fn keep_no_node_ports(old: &Value, new: &mut Value) {
+    if node_ports(old) == node_ports(new) {
+        for port in new["spec"]["ports"].as_array_mut().into_iter().flatten() {
+            fields(port).remove("nodePort");
+        }
+    }
+}
+
+/// Leaves the ports that nodes have opened as they are where the request does not say them.
+fn keep_node_ports(old: &Value, new: &mut Value) {
+    let before = old["spec"]["ports"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for port in new["spec"]["ports"].as_array_mut().into_iter().flatten() {
+        let same = before.iter().find(|old| old["port"] == port["port"] && old["protocol"] == port["protocol"]);
+        if port["nodePort"].as_u64().unwrap_or(0) == 0
+            && let Some(same) = same
+            && same["nodePort"].is_u64()
+        {
+            port["nodePort"] = same["nodePort"].clone();
+        }
     }
 }
 
@@ -128,7 +172,6 @@ fn reset_status(resource: &Resource, value: &mut Value) {
         ("", "pods") => json!({"phase": "Pending"}),
         ("", "services") => json!({"loadBalancer": {}}),
         ("apps", "replicasets") => json!({"replicas": 0}),
-        ("apps", "statefulsets") => json!({"availableReplicas": 0, "replicas": 0}),
         ("apps", "daemonsets") => json!({
             "currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0,
         }),

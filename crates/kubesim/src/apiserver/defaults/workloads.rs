@@ -15,7 +15,6 @@ pub(super) fn apply(resource: &Resource, object: &mut Value, version: Version) {
             template(spec, version);
         }
         "daemonsets" => daemon_set(nested(object, "spec"), version),
-        "statefulsets" => stateful_set(nested(object, "spec"), version),
         "jobs" => {
             let spec = nested(object, "spec");
             job(spec, version);
@@ -62,19 +61,6 @@ fn daemon_set(spec: &mut Value, version: Version) {
         let rolling = nested(strategy, "rollingUpdate");
         default(rolling, "maxUnavailable", 1);
         default(rolling, "maxSurge", 0);
-    }
-    template(spec, version);
-}
-
-fn stateful_set(spec: &mut Value, version: Version) {
-    default(spec, "replicas", 1);
-    default(spec, "revisionHistoryLimit", 10);
-    default(spec, "podManagementPolicy", "OrderedReady");
-    default(spec, "persistentVolumeClaimRetentionPolicy", json!({"whenDeleted": "Retain", "whenScaled": "Retain"}));
-    let strategy = nested(spec, "updateStrategy");
-    default(strategy, "type", "RollingUpdate");
-    if strategy["type"] == "RollingUpdate" {
-        default(nested(strategy, "rollingUpdate"), "partition", 0);
     }
     template(spec, version);
 }

@@ -22,7 +22,7 @@ pub(super) fn check(resource: &Resource, object: &Value, old: Option<&Value>, er
             strategy(&spec["strategy"], "spec.strategy", &["Recreate", "RollingUpdate"], errors);
             always_restarted(spec, errors);
         }
-        "replicasets" | "statefulsets" => {
+        "replicasets" => {
             controller(spec, errors);
             errors.not_negative(spec, "spec", "minReadySeconds");
             always_restarted(spec, errors);

@@ -1,8 +1,10 @@
 //! The API through `kube::Client`, in virtual time.
 
+mod clients;
 mod exec;
 mod fuzz;
 mod large;
+mod refusals;
 
 use std::{sync::Arc, time::Duration};
 
