@@ -62,6 +62,17 @@ impl Clock {
         MicroTime(Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now))
     }
 
+    /// How far the cluster's time has run ahead of the runtime's; negative if it is slower.
+    pub fn lead(&self) -> SignedDuration {
+        let signed = |passed: Duration| SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+        signed(self.elapsed()).saturating_sub(signed(self.origin.elapsed()))
+    }
+
+    /// How much time passes in the cluster while this much passes for those who are outside it.
+    pub fn while_outside(&self, passes: Duration) -> Duration {
+        Duration::try_from_secs_f64(passes.as_secs_f64() * self.speed).unwrap_or(Duration::MAX)
+    }
+
     /// Waits until `duration` has passed in the cluster.
     pub async fn sleep(&self, duration: Duration) {
         self.sleep_until(self.elapsed().saturating_add(duration)).await;
@@ -106,6 +117,8 @@ mod tests {
         clock.sleep(Duration::from_mins(1)).await;
         assert_eq!(before.elapsed(), Duration::from_secs(6));
         assert_eq!(clock.elapsed(), Duration::from_mins(1));
+        assert_eq!(clock.lead(), SignedDuration::from_secs(54));
+        assert_eq!(clock.while_outside(Duration::from_secs(6)), Duration::from_mins(1));
     }
 
     #[test]

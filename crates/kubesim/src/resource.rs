@@ -111,13 +111,11 @@ pub static PODS: Resource = Resource {
     subresources: &[
         of("attach", ("", "v1", "PodAttachOptions"), &["create", "get"]),
         of("binding", ("", "v1", "Binding"), &["create"]),
-        Subresource { name: "ephemeralcontainers", kind: None, verbs: &["get", "patch", "update"] },
         of("eviction", ("policy", "v1", "Eviction"), &["create"]),
         of("exec", ("", "v1", "PodExecOptions"), &["create", "get"]),
         Subresource { name: "log", kind: None, verbs: &["get"] },
         of("portforward", ("", "v1", "PodPortForwardOptions"), &["create", "get"]),
         of("proxy", ("", "v1", "PodProxyOptions"), PROXY_VERBS),
-        Subresource { name: "resize", kind: None, verbs: &["get", "patch", "update"] },
         STATUS,
     ],
     ..PLAIN
@@ -223,18 +221,6 @@ pub static DAEMON_SETS: Resource = Resource {
     ..PLAIN
 };
 
-/// Stateful sets: stored and printed; no controller acts on them.
-pub static STATEFUL_SETS: Resource = Resource {
-    group: "apps",
-    kind: "StatefulSet",
-    plural: "statefulsets",
-    singular: "statefulset",
-    short_names: &["sts"],
-    in_all: true,
-    subresources: &[SCALE, STATUS],
-    ..PLAIN
-};
-
 /// Controller revisions: the history of daemon sets.
 pub static CONTROLLER_REVISIONS: Resource =
     Resource { group: "apps", kind: "ControllerRevision", plural: "controllerrevisions", singular: "controllerrevision", ..PLAIN };
@@ -296,7 +282,6 @@ pub static RESOURCES: &[&Resource] = &[
     &DAEMON_SETS,
     &DEPLOYMENTS,
     &REPLICA_SETS,
-    &STATEFUL_SETS,
     &NEW_EVENTS,
     &CRON_JOBS,
     &JOBS,

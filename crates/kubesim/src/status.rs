@@ -149,6 +149,13 @@ impl StatusError {
         error
     }
 
+    /// The same error in other words.
+    #[must_use]
+    pub fn saying(mut self, message: &str) -> Self {
+        self.0.message = Some(message.to_owned());
+        self
+    }
+
     /// The same error about this object.
     #[must_use]
     pub fn about(mut self, resource: &Resource, name: &str) -> Self {

@@ -11,9 +11,10 @@ use crate::resource::Resource;
 
 /// A value that is not of its type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("json: cannot unmarshal {found} into Go struct field {kind}.{path} of type {expected}")]
+#[error("json: cannot unmarshal {found} into Go struct field {go_struct}.{path} of type {expected}")]
 pub(crate) struct WrongType {
-    kind: &'static str,
+    /// The Go type that has the field.
+    go_struct: String,
     path: String,
     found: String,
     expected: String,
@@ -40,7 +41,6 @@ pub(crate) fn normalise(resource: &Resource, value: &Value) -> Result<Value, Wro
         ("apps", "ReplicaSet") => round_trip::<apps::ReplicaSet>(kind, value),
         ("apps", "Deployment") => round_trip::<apps::Deployment>(kind, value),
         ("apps", "DaemonSet") => round_trip::<apps::DaemonSet>(kind, value),
-        ("apps", "StatefulSet") => round_trip::<apps::StatefulSet>(kind, value),
         ("apps", "ControllerRevision") => round_trip::<apps::ControllerRevision>(kind, value),
         ("batch", "Job") => round_trip::<batch::Job>(kind, value),
         ("batch", "CronJob") => round_trip::<batch::CronJob>(kind, value),
@@ -59,10 +59,18 @@ pub(crate) fn normalise_scale(value: &Value) -> Result<Value, WrongType> {
     round_trip::<autoscaling::Scale>("Scale", value)
 }
 
+/// A value as its type.
+///
+/// # Errors
+/// If a field has a value of a wrong type.
+pub(crate) fn read<K: DeserializeOwned>(kind: &str, given: &Value) -> Result<K, WrongType> {
+    serde_path_to_error::deserialize(given).map_err(|error| wrong_type(kind, &error))
+}
+
 fn round_trip<K: DeserializeOwned + Serialize>(kind: &'static str, given: &Value) -> Result<Value, WrongType> {
-    let typed: K = serde_path_to_error::deserialize(given).map_err(|error| wrong_type(kind, &error))?;
+    let typed: K = read(kind, given)?;
     let mut value = serde_json::to_value(typed).map_err(|error| WrongType {
-        kind,
+        go_struct: kind.to_owned(),
         path: String::new(),
         found: "value".to_owned(),
         expected: error.to_string(),
@@ -71,7 +79,7 @@ fn round_trip<K: DeserializeOwned + Serialize>(kind: &'static str, given: &Value
     Ok(value)
 }
 
-fn wrong_type(kind: &'static str, error: &serde_path_to_error::Error<serde_json::Error>) -> WrongType {
+fn wrong_type(kind: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> WrongType {
     let path: Vec<String> = error
         .path()
         .iter()
@@ -83,7 +91,38 @@ fn wrong_type(kind: &'static str, error: &serde_path_to_error::Error<serde_json:
     let message = error.inner().to_string();
     let found = message.strip_prefix("invalid type: ").and_then(|rest| rest.split_whitespace().next());
     let expected = message.rsplit_once("expected ").map_or(message.as_str(), |(_, expected)| expected);
-    WrongType { kind, path: path.join("."), found: go_type(found.unwrap_or("value")), expected: go_type(expected) }
+    WrongType {
+        go_struct: go_struct(kind, &path),
+        path: path.join("."),
+        found: go_type(found.unwrap_or("value")),
+        expected: go_type(expected),
+    }
+}
+
+/// The Go type of which the last name of a path is a field. Where it is not known here, it is called as the object is.
+fn go_struct(kind: &str, path: &[String]) -> String {
+    let names: Vec<&str> = path.iter().map(String::as_str).collect();
+    match names.split_last().map_or(&[][..], |(_, parents)| parents) {
+        [.., "metadata"] => "ObjectMeta",
+        [.., "template"] => "PodTemplateSpec",
+        [.., "template", "spec"] => "PodSpec",
+        ["spec"] => return format!("{kind}Spec"),
+        ["status"] => return format!("{kind}Status"),
+        [.., "containers" | "initContainers"] => "Container",
+        [.., "env"] => "EnvVar",
+        [.., "valueFrom"] => "EnvVarSource",
+        [.., "containers" | "initContainers", "ports"] => "ContainerPort",
+        ["spec", "ports"] => "ServicePort",
+        [.., "resources"] => "ResourceRequirements",
+        [.., "livenessProbe" | "readinessProbe" | "startupProbe"] => "Probe",
+        [.., "httpGet"] => "HTTPGetAction",
+        [.., "volumeMounts"] => "VolumeMount",
+        [.., "volumes"] => "Volume",
+        [.., "tolerations"] => "Toleration",
+        ["spec", "strategy"] => "DeploymentStrategy",
+        _ => kind,
+    }
+    .to_owned()
 }
 
 /// Go's word for what serde calls a type.
@@ -182,7 +221,12 @@ mod tests {
         let given = json!({"spec": {"containers": [{"name": "c", "image": 7}]}});
         assert_eq!(
             normalise(&PODS, &given).unwrap_err().to_string(),
-            "json: cannot unmarshal number into Go struct field Pod.spec.containers.image of type string"
+            "json: cannot unmarshal number into Go struct field Container.spec.containers.image of type string"
+        );
+        let given = json!({"spec": {"template": {"spec": {"containers": [{"name": "c", "env": [{"name": "e", "value": 1}]}]}}}});
+        assert_eq!(
+            normalise(&crate::resource::DEPLOYMENTS, &given).unwrap_err().to_string(),
+            "json: cannot unmarshal number into Go struct field EnvVar.spec.template.spec.containers.env.value of type string"
         );
     }
 }

@@ -117,6 +117,11 @@ fn applying(kubectl: &Session) {
     kubectl.fails("diff -f web.yaml");
     assert_eq!(kubectl.run("apply -f web.yaml"), "deployment.apps/web configured\n");
     assert_eq!(kubectl.run("apply --server-side -f web.yaml"), "deployment.apps/web serverside-applied\n");
+    // What kubectl has applied by itself is its own when the server applies.
+    kubectl.run("apply -f web.yaml");
+    kubectl.file("web.yaml", &DEPLOYMENT.replace("replicas: 2", "replicas: 4"));
+    assert_eq!(kubectl.run("apply --server-side -f web.yaml"), "deployment.apps/web serverside-applied\n");
+    assert_eq!(kubectl.run("get deployment web -o jsonpath={.spec.replicas}"), "4");
     kubectl.run(r#"patch deployment web --field-manager=other -p '{"spec": {"replicas": 5}}'"#);
     has(
         &kubectl.fails("apply --server-side -f web.yaml"),
@@ -312,5 +317,12 @@ fn what_cannot_be_done(kubectl: &Session) {
     has(&kubectl.fails("port-forward pod/web 0:8080"), &["the simulated cluster forwards no ports"]);
     has(&kubectl.fails("attach web"), &["the simulated cluster"]);
     has(&kubectl.fails("exec absent -- true"), &["pods \"absent\" not found"]);
+    has(&kubectl.fails("exec -i web -- cat"), &["the simulated cluster cannot feed standard input to a command"]);
+    has(&kubectl.fails("debug web --image=busybox:1.36.1 -- sh"), &["the simulated cluster does not run ephemeral containers"]);
+    kubectl.file("ingress.yaml", "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: web}}");
+    let refused = kubectl.fails("apply -f ingress.yaml");
+    has(&refused, &["no matches for kind \"Ingress\" in version \"networking.k8s.io/v1\"", "ensure CRDs are installed first"]);
+    has(&kubectl.run("auth whoami"), &["Username", "kubernetes-admin"]);
+    has(&kubectl.run("auth can-i --list"), &["*.*"]);
     has(&kubectl.fails("get pizzas"), &["the server doesn't have a resource type \"pizzas\""]);
 }

@@ -62,7 +62,9 @@ impl ApiServer {
 
     fn insert(&self, resource: &'static Resource, key: &Key, value: Value, writer: &Writer<'_>) -> Result<Arc<Object>, Mismatch> {
         if !writer.dry_run {
-            return self.store().create(resource, key, value);
+            let made = self.store().create(resource, key, value)?;
+            self.expire_events(resource, Some(&made));
+            return Ok(made);
         }
         match self.store().get(resource, key) {
             Some(_) => Err(Mismatch::Exists),
@@ -125,7 +127,6 @@ pub(super) fn has_generation(resource: &Resource) -> bool {
             | "deployments"
             | "replicasets"
             | "daemonsets"
-            | "statefulsets"
             | "jobs"
             | "cronjobs"
             | "poddisruptionbudgets"

@@ -1,9 +1,54 @@
 //! The two forms of an Event: stored as `v1` of the core group, and served as `events.k8s.io/v1` too
 //! (pkg/apis/core/v1/conversion.go, pkg/apis/events/v1/conversion.go).
 
+use std::{collections::VecDeque, sync::PoisonError, time::Duration};
+
 use serde_json::{Map, Value};
 
-use crate::resource::Resource;
+use super::ApiServer;
+use crate::{
+    object::{Key, Object},
+    resource::{EVENTS, Resource},
+};
+
+/// How long an event is kept after it was last written (kube-apiserver `--event-ttl`).
+const LIFETIME: Duration = Duration::from_hours(1);
+
+/// The events in the order in which they were written, so that what is over is at the front.
+#[derive(Debug, Default)]
+pub(super) struct Expiry(VecDeque<Written>);
+
+#[derive(Debug)]
+struct Written {
+    at: Duration,
+    key: Key,
+    revision: u64,
+}
+
+impl ApiServer {
+    /// Notes that an object was written, if it is an event, and deletes the events that are over. There is no timer: they go
+    /// with the next event that is written or when events are read.
+    pub(super) fn expire_events(&self, resource: &'static Resource, written: Option<&Object>) {
+        if resource.stored() != &EVENTS {
+            return;
+        }
+        let now = self.clock().elapsed();
+        let mut expiry = self.inner.expiry.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(event) = written {
+            expiry.0.push_back(Written { at: now, key: event.key(), revision: event.revision() });
+        }
+        while expiry.0.front().is_some_and(|oldest| oldest.at + LIFETIME <= now)
+            && let Some(oldest) = expiry.0.pop_front()
+        {
+            // One that was written again since stands in the list again.
+            if let Some(event) = self.store().get(&EVENTS, &oldest.key)
+                && event.revision() == oldest.revision
+            {
+                drop(self.store().delete(&EVENTS, &oldest.key, oldest.revision, event.value().clone()));
+            }
+        }
+    }
+}
 
 /// Pairs of names that a field has in the core group and in `events.k8s.io`.
 const RENAMED: &[(&str, &str)] = &[

@@ -91,3 +91,8 @@ fn same_metadata(old: &Map<String, Value>, new: &Map<String, Value>) -> bool {
             .filter(|(key, _)| *key != "resourceVersion" && *key != "managedFields")
             .all(|(key, value)| new.get(key) == Some(value))
 }
+
+/// Whether the managers of two objects own the same.
+pub(super) fn same_managers(old: &Value, new: &Value) -> bool {
+    old["metadata"].get("managedFields") == new["metadata"].get("managedFields")
+}

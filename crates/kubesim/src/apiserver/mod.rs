@@ -53,6 +53,7 @@ struct Inner {
     version: Version,
     random: Mutex<Random>,
     nodes: Mutex<BTreeMap<String, Arc<dyn NodeApi>>>,
+    expiry: Mutex<events::Expiry>,
 }
 
 /// Where a write comes from, which decides how it is read and how its fields are accounted for.
@@ -104,7 +105,7 @@ impl fmt::Debug for ApiServer {
 impl ApiServer {
     /// A server of a store.
     pub(crate) fn new(store: Store, clock: Clock, version: Version, random: Random) -> Self {
-        let inner = Inner { store, clock, version, random: Mutex::new(random), nodes: Mutex::default() };
+        let inner = Inner { store, clock, version, random: Mutex::new(random), nodes: Mutex::default(), expiry: Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
 

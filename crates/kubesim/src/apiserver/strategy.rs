@@ -121,7 +121,6 @@ fn reset_status(resource: &Resource, value: &mut Value) {
         ("", "pods") => json!({"phase": "Pending"}),
         ("", "services") => json!({"loadBalancer": {}}),
         ("apps", "replicasets") => json!({"replicas": 0}),
-        ("apps", "statefulsets") => json!({"availableReplicas": 0, "replicas": 0}),
         ("apps", "daemonsets") => json!({
             "currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0,
         }),

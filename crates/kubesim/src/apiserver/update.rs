@@ -8,14 +8,14 @@ use super::{
     ApiServer, Origin, Writer,
     create::has_generation,
     events,
-    metadata::{finalizers, is_deleting, keep, metadata, number, raise_generation, same, strings, text},
+    metadata::{finalizers, is_deleting, keep, metadata, number, raise_generation, same, same_managers, strings, text},
     patch::Patch,
     strategy::decode,
 };
 use crate::{
     object::{Key, Object},
     resource::Resource,
-    status::StatusError,
+    status::{FieldError, StatusError},
     store::Mismatch,
 };
 
@@ -78,6 +78,7 @@ impl ApiServer {
             let current = self.get(resource, key)?;
             let mut new = change(current.value())?;
             check_identity(resource, &current, &new)?;
+            check_finalizers(resource, current.value(), &new)?;
             keep_fixed(current.value(), &mut new);
             self.prepare_for_update(resource, subresource, current.value(), &mut new, writer)?;
             if has_generation(resource) && ["", "scale"].contains(&subresource) && !same_spec(resource, current.value(), &new) {
@@ -90,7 +91,8 @@ impl ApiServer {
                     Ok(object) => return Ok(object),
                 }
             }
-            if same(current.value(), &new) {
+            let manages = writer.origin != Origin::Component && !same_managers(current.value(), &new);
+            if same(current.value(), &new) && !manages {
                 return Ok(current);
             }
             if writer.dry_run {
@@ -99,7 +101,10 @@ impl ApiServer {
             match self.store().update(resource, key, current.revision(), new) {
                 Err(Mismatch::Revision(_)) => {}
                 Err(_) => return Err(StatusError::not_found(resource, &key.name)),
-                Ok(object) => return Ok(object),
+                Ok(object) => {
+                    self.expire_events(resource, Some(&object));
+                    return Ok(object);
+                }
             }
         }
     }
@@ -134,6 +139,23 @@ fn is_finished(old: &Value, new: &Value) -> bool {
         && finalizers(new).is_empty()
         && strings(new, "/spec/finalizers").is_empty()
         && number(new, "/metadata/deletionGracePeriodSeconds").unwrap_or(0) == 0
+}
+
+/// What is being deleted takes no new finalizers (apimachinery/pkg/api/validation/objectmeta.go).
+fn check_finalizers(resource: &Resource, old: &Value, new: &Value) -> Result<(), StatusError> {
+    if !is_deleting(old) {
+        return Ok(());
+    }
+    let before = finalizers(old);
+    let added: Vec<String> = finalizers(new).into_iter().filter(|finalizer| !before.contains(finalizer)).collect();
+    if added.is_empty() {
+        return Ok(());
+    }
+    let listed = added.iter().map(|finalizer| format!("{finalizer:?}")).collect::<Vec<_>>().join(", ");
+    let detail =
+        format!("no new finalizers can be added if the object is being deleted, found new finalizers []string{{{listed}}}");
+    let error = FieldError::forbidden("metadata.finalizers", &detail);
+    Err(StatusError::invalid(resource.group, resource.kind, text(old, "/metadata/name"), vec![error]))
 }
 
 /// The object must be the one of the request, at the version that it names, if it names one.

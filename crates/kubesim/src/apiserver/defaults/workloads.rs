@@ -1,6 +1,6 @@
 //! The defaults of what makes Pods (pkg/apis/apps/v1/defaults.go, pkg/apis/batch/v1/defaults.go).
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{default, elements, nested, pod};
 use crate::resource::Resource;
@@ -15,7 +15,6 @@ pub(super) fn apply(resource: &Resource, object: &mut Value) {
             template(spec);
         }
         "daemonsets" => daemon_set(nested(object, "spec")),
-        "statefulsets" => stateful_set(nested(object, "spec")),
         "jobs" => {
             let spec = nested(object, "spec");
             job(spec);
@@ -62,19 +61,6 @@ fn daemon_set(spec: &mut Value) {
         let rolling = nested(strategy, "rollingUpdate");
         default(rolling, "maxUnavailable", 1);
         default(rolling, "maxSurge", 0);
-    }
-    template(spec);
-}
-
-fn stateful_set(spec: &mut Value) {
-    default(spec, "replicas", 1);
-    default(spec, "revisionHistoryLimit", 10);
-    default(spec, "podManagementPolicy", "OrderedReady");
-    default(spec, "persistentVolumeClaimRetentionPolicy", json!({"whenDeleted": "Retain", "whenScaled": "Retain"}));
-    let strategy = nested(spec, "updateStrategy");
-    default(strategy, "type", "RollingUpdate");
-    if strategy["type"] == "RollingUpdate" {
-        default(nested(strategy, "rollingUpdate"), "partition", 0);
     }
     template(spec);
 }

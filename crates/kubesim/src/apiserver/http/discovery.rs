@@ -13,7 +13,7 @@ use super::{
     path::is_read,
 };
 use crate::{
-    resource::{RESOURCES, Resource, Subresource},
+    resource::{NAMESPACES, RESOURCES, Resource, Subresource},
     status::StatusError,
 };
 
@@ -29,7 +29,7 @@ const GROUPS: &[&str] = &[
     "discovery.k8s.io",
 ];
 
-/// What can be done with every resource.
+/// What can be done with resources.
 const VERBS: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 /// The media type of aggregated discovery.
@@ -80,11 +80,24 @@ impl ApiServer {
     }
 }
 
-/// Everybody may do everything.
+/// Everybody may do everything, and is the administrator that kind's kubeconfig file names.
 pub(super) fn review(name: &str, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
-    let kind = match name {
-        "selfsubjectaccessreviews" => "SelfSubjectAccessReview",
-        "subjectaccessreviews" => "SubjectAccessReview",
+    let allowed = json!({"allowed": true, "reason": "the simulated cluster allows everything"});
+    let (group, kind, status) = match name {
+        "selfsubjectaccessreviews" => ("authorization.k8s.io", "SelfSubjectAccessReview", allowed),
+        "subjectaccessreviews" => ("authorization.k8s.io", "SubjectAccessReview", allowed),
+        "selfsubjectrulesreviews" => {
+            let rules = json!({
+                "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
+                "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+                "incomplete": false,
+            });
+            ("authorization.k8s.io", "SelfSubjectRulesReview", rules)
+        }
+        "selfsubjectreviews" => {
+            let user = json!({"username": "kubernetes-admin", "groups": ["kubeadm:cluster-admins", "system:authenticated"]});
+            ("authentication.k8s.io", "SelfSubjectReview", json!({"userInfo": user}))
+        }
         _ => return Err(StatusError::no_such_path()),
     };
     if request.method != Method::POST {
@@ -92,9 +105,14 @@ pub(super) fn review(name: &str, request: &Incoming) -> Result<Response<Response
     }
     let mut review = document(kind, request.content_type(), &request.body)?;
     review["kind"] = json!(kind);
-    review["apiVersion"] = json!("authorization.k8s.io/v1");
-    review["status"] = json!({"allowed": true, "reason": "the simulated cluster allows everything"});
+    review["apiVersion"] = json!(format!("{group}/v1"));
+    review["status"] = status;
     Ok(document_response(StatusCode::CREATED, &review, false))
+}
+
+/// What can be done with a resource: namespaces are not deleted by the dozen.
+fn verbs(resource: &Resource) -> Vec<&'static str> {
+    VERBS.iter().copied().filter(|verb| resource != &NAMESPACES || *verb != "deletecollection").collect()
 }
 
 fn of_group(group: &str) -> impl Iterator<Item = &'static Resource> {
@@ -124,7 +142,7 @@ fn resource_list(group: &str) -> Value {
     for resource in of_group(group) {
         let mut entry = json!({
             "name": resource.plural, "singularName": resource.singular, "namespaced": resource.namespaced,
-            "kind": resource.kind, "verbs": VERBS,
+            "kind": resource.kind, "verbs": verbs(resource),
         });
         add_names(&mut entry, resource);
         resources.push(entry);
@@ -175,7 +193,7 @@ fn aggregated(group: &str) -> Value {
                 "resource": resource.plural,
                 "responseKind": response_kind(resource.group, resource.version, resource.kind),
                 "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
-                "singularResource": resource.singular, "verbs": VERBS,
+                "singularResource": resource.singular, "verbs": verbs(resource),
             });
             add_names(&mut entry, resource);
             let subresources: Vec<Value> = resource

@@ -44,13 +44,19 @@ const CHUNK: usize = 32 * 1_024;
 const BUFFER: usize = 64 * 1_024;
 
 impl ApiServer {
-    /// Runs a command in a container. Its standard input is empty, and it has no terminal.
+    /// Runs a command in a container, without standard input and without a terminal.
     pub(super) fn exec(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
         let (pod, node) = self.pod_and_node(at)?;
         let container = container_name(&pod, request.query.text("container"))?;
         let Some(node) = node else {
             return Err(StatusError::bad_request(format!("pod {} does not have a host assigned", at.name)));
         };
+        if request.query.flag("stdin") || request.query.flag("tty") {
+            return Err(StatusError::bad_request(
+                "the simulated cluster cannot feed standard input to a command, and has no terminals: \
+                 leave out --stdin (-i) and --tty (-t)",
+            ));
+        }
         let command: Vec<String> = request.query.all("command");
         if command.is_empty() {
             return Err(StatusError::bad_request("you must specify at least 1 command for the container"));
@@ -58,7 +64,9 @@ impl ApiServer {
         let upgrade = request.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
         let key = request.headers.get(header::SEC_WEBSOCKET_KEY);
         let (Some(upgrade), Some(key)) = (upgrade, key) else {
-            return Err(StatusError::bad_request("Upgrade request required: the simulated cluster speaks WebSocket only"));
+            return Err(StatusError::bad_request(
+                "Upgrade request required: the simulated cluster speaks WebSocket only, as kubectl does from version 1.30 on",
+            ));
         };
         let protocol = chosen_protocol(&request.headers)?;
         let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes()))

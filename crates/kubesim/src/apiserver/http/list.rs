@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     object::{Key, Object},
-    resource::Resource,
+    resource::{NAMESPACES, Resource},
     selector::Selection,
     status::{FieldError, StatusError},
     store::TooOld,
@@ -115,6 +115,9 @@ impl ApiServer {
                 _ => self.store().list(resource, selection),
             }
         } else {
+            if !["", "0"].contains(&request.query.text("resourceVersion")) {
+                return Err(StatusError::bad_request("specifying resource version is not allowed when using continue"));
+            }
             let (revision, start) = read_token(token)?;
             let expired = |_| {
                 StatusError::expired(
@@ -141,11 +144,11 @@ impl ApiServer {
         namespace: Option<String>,
         request: &Incoming,
     ) -> Result<Response<ResponseBody>, StatusError> {
-        if (resource.namespaced && namespace.is_none()) || matches!(resource.plural, "namespaces" | "services") {
+        if (resource.namespaced && namespace.is_none()) || resource == &NAMESPACES {
             return Err(StatusError::method_not_allowed());
         }
         let selection = request.query.selection(resource, namespace)?;
-        let (options, dry_run) = delete_options(request)?;
+        let (options, dry_run) = delete_options(resource, request)?;
         let writer = request.writer()?;
         let writer = Writer { dry_run: writer.dry_run || dry_run, ..writer };
         let (objects, revision) = self.store().list(resource, &selection);

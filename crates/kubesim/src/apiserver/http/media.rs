@@ -60,7 +60,7 @@ fn media_type(text: &str) -> Option<Accept> {
         ("", ..) => (Form::Object, false),
         ("Table", "meta.k8s.io", "v1" | "v1beta1") => (Form::Table, false),
         ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", "v1" | "v1beta1") => (Form::Metadata, false),
-        ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2" | "v2beta1") => (Form::Object, true),
+        ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2") => (Form::Object, true),
         _ => return None,
     };
     Some(Accept { form, yaml, aggregated })
@@ -104,6 +104,8 @@ mod tests {
         assert_eq!(accepts(table).unwrap().form, Form::Table);
         assert_eq!(accepts("application/vnd.kubernetes.protobuf,application/json").unwrap().form, Form::Object);
         assert!(accepts("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList").unwrap().aggregated);
+        let older = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
+        assert!(!accepts(older).unwrap().aggregated);
         assert_eq!(accepts("text/html").unwrap_err().code(), 406);
     }
 }

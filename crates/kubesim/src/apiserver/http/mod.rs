@@ -1,5 +1,6 @@
 //! The API over HTTP: what `kube::Client`, `kubectl` and everybody else talk to.
 
+mod ages;
 mod body;
 mod discovery;
 mod exec;
@@ -23,13 +24,16 @@ use std::{
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use hyper::upgrade::OnUpgrade;
 
 use self::{body::error_response, media::Accept, path::Target, query::Query};
 use super::{ApiServer, Origin, Writer};
-use crate::status::{FieldError, StatusError};
+use crate::{
+    resource::ENDPOINTS,
+    status::{FieldError, StatusError},
+};
 
 pub use body::ResponseBody;
 
@@ -61,6 +65,11 @@ struct Incoming {
 }
 
 impl Incoming {
+    /// Tells the client of something that it should know.
+    fn warn(&self, warning: &str) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning.to_owned());
+    }
+
     /// The media type of the body.
     fn content_type(&self) -> &str {
         media::content_type(&self.headers)
@@ -122,10 +131,20 @@ impl ApiServer {
         // What a workload or a log answers is not an object, so that no form of one can be asked for.
         let raw = ["attach", "exec", "log", "portforward", "proxy"];
         let is_raw = matches!(&target, Target::Object { subresource, .. } if raw.contains(&subresource.as_str()));
+        if is_v2_protobuf(&target, &parts.headers) {
+            return Ok(body::response(StatusCode::OK, openapi::V2_PROTOBUF, openapi::v2_protobuf(self.version())));
+        }
         let accept = if is_raw { Accept::PLAIN } else { media::accept(&parts.headers)? };
         let upgrade = Mutex::new(parts.extensions.remove::<OnUpgrade>());
         let (method, headers) = (parts.method, parts.headers);
         let incoming = Incoming { method, query, headers, accept, body, warnings: Mutex::default(), upgrade };
+        let lead = ages::lead(self.clock(), &incoming.method, &incoming.headers);
+        if let Some(resource) = target.resource() {
+            self.expire_events(resource, None);
+        }
+        if target.resource() == Some(&ENDPOINTS) {
+            incoming.warn("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice");
+        }
         let mut response = match target {
             Target::Document(path) => self.document(&path, &incoming)?,
             Target::Review(name) => discovery::review(&name, &incoming)?,
@@ -141,8 +160,14 @@ impl ApiServer {
                 response.headers_mut().append(header::WARNING, value);
             }
         }
-        Ok(response)
+        Ok(ages::seen_from_outside(response, lead))
     }
+}
+
+/// Whether the description of the API is asked for in the only form in which kubectl reads it.
+fn is_v2_protobuf(target: &Target, headers: &HeaderMap) -> bool {
+    let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    *target == Target::Document("/openapi/v2".to_owned()) && accepts.into_iter().any(|types| types.contains("+protobuf"))
 }
 
 #[cfg(test)]

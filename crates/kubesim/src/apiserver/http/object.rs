@@ -3,6 +3,10 @@
 use std::sync::Arc;
 
 use http::{Method, Response, StatusCode};
+use k8s_openapi::{
+    api::{core::v1::Binding, policy::v1::Eviction},
+    apimachinery::pkg::apis::meta::v1 as meta,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -14,8 +18,9 @@ use super::{
 };
 use crate::{
     object::{Key, Object},
-    resource::{PODS, Resource},
+    resource::{EVENTS, JOBS, PODS, Resource},
     status::{FieldError, StatusError},
+    typed,
 };
 
 /// Where a request for one object leads.
@@ -29,7 +34,7 @@ pub(super) struct Place {
 
 /// Whether an apply made an object or changed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
+pub(super) enum Change {
     Created,
     Updated,
 }
@@ -43,7 +48,7 @@ impl Place {
 impl ApiServer {
     pub(super) async fn object(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
         if !at.subresource.is_empty() && at.resource.subresource(&at.subresource).is_none() {
-            return Err(StatusError::no_such_path());
+            return Err(no_such_subresource(at));
         }
         match at.subresource.as_str() {
             "log" => self.log(at, request),
@@ -68,6 +73,9 @@ impl ApiServer {
             }
             Method::PUT => {
                 let value = body::object(at.resource, request.content_type(), &request.body)?;
+                if subresource.is_empty() && is_made_by_put(at.resource) && self.store().get(at.resource, &at.key()).is_none() {
+                    return self.put_new(at, value, request);
+                }
                 let object = self.update(at.resource, subresource, &at.key(), value, &request.writer()?)?;
                 Ok(self.show(at.resource, StatusCode::OK, &object, request))
             }
@@ -75,6 +83,15 @@ impl ApiServer {
             Method::DELETE if subresource.is_empty() => self.deleted(at, request),
             _ => Err(StatusError::method_not_allowed()),
         }
+    }
+
+    fn put_new(&self, at: &Place, value: Value, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
+        let name = value["metadata"]["name"].as_str().unwrap_or_default();
+        if name != at.name {
+            return Err(StatusError::bad_request("the name of the object does not match the name on the URL"));
+        }
+        let object = self.create(at.resource, Some(&at.namespace), value, &request.writer()?)?;
+        Ok(self.show(at.resource, StatusCode::CREATED, &object, request))
     }
 
     fn patched(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
@@ -94,10 +111,7 @@ impl ApiServer {
 
     /// Server-side apply: makes the object if it does not exist.
     fn applied(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
-        if request.query.text("fieldManager").is_empty() {
-            let error = FieldError::required("fieldManager", "is required for apply patch");
-            return Err(StatusError::invalid("meta.k8s.io", "PatchOptions", "", vec![error]));
-        }
+        request.query.applier()?;
         let mut config = body::document(at.resource.kind, "application/yaml", &request.body)?;
         body::check_kind(at.resource.kind, &at.resource.api_version(), &config)?;
         let name = config["metadata"]["name"].as_str().unwrap_or(&at.name);
@@ -111,6 +125,11 @@ impl ApiServer {
         let writer = Writer { origin: Origin::Apply, ..request.writer()? };
         config = decode(at.resource, &config, &writer)?;
         config["metadata"]["name"] = json!(at.name);
+        if let Some(problem) = managed::duplicate(&config) {
+            let (version, kind) = (at.resource.api_version(), at.resource.kind);
+            let what = format!("{}/{}; {version}, Kind={kind}", at.namespace, at.name);
+            return Err(StatusError::new(500, "", format!("failed to create typed patch object ({what}): {problem}")));
+        }
         let force = request.query.flag("force");
         let (object, change) = self.apply(at.resource, &at.subresource, &at.key(), &config, force, &writer)?;
         let status = if change == Change::Created { StatusCode::CREATED } else { StatusCode::OK };
@@ -118,7 +137,7 @@ impl ApiServer {
     }
 
     fn deleted(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
-        let (options, dry_run) = delete_options(request)?;
+        let (options, dry_run) = delete_options(at.resource, request)?;
         let writer = request.writer()?;
         let writer = Writer { dry_run: writer.dry_run || dry_run, ..writer };
         let (object, gone) = self.delete(at.resource, &at.key(), &options, &writer)?;
@@ -141,20 +160,21 @@ impl ApiServer {
         let success = || json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
         match at.subresource.as_str() {
             "binding" => {
-                let mut value = body::document("Binding", request.content_type(), &request.body)?;
-                value["metadata"]["name"] = json!(at.name);
-                value["metadata"]["namespace"] = json!(at.namespace);
-                let binding = serde_json::from_value(value).map_err(|error| {
-                    StatusError::bad_request(format!("Binding in version \"v1\" cannot be handled as a Binding: {error}"))
-                })?;
+                let value = body::document("Binding", request.content_type(), &request.body)?;
+                let mut binding: Binding = read("Binding", &value)?;
+                binding.metadata.name = Some(at.name.clone());
+                binding.metadata.namespace = Some(at.namespace.clone());
                 self.bind(&binding, &request.writer()?)?;
                 Ok(document_response(StatusCode::CREATED, &success(), false))
             }
             "eviction" => {
                 let value = body::document("Eviction", request.content_type(), &request.body)?;
-                let options = read_delete_options(&value["deleteOptions"])?;
+                let eviction: Eviction = read("Eviction", &value)?;
+                let given = eviction.delete_options.unwrap_or_default();
+                let dry_run = is_dry(&given);
+                let options = read_delete_options(given)?;
                 let writer = request.writer()?;
-                let writer = Writer { dry_run: writer.dry_run || is_dry(&value["deleteOptions"]), ..writer };
+                let writer = Writer { dry_run: writer.dry_run || dry_run, ..writer };
                 self.evict(&at.key(), &options, &writer)?;
                 Ok(document_response(StatusCode::CREATED, &success(), false))
             }
@@ -171,7 +191,7 @@ impl ApiServer {
         let seconds = request["spec"]["expirationSeconds"].as_u64().unwrap_or(3_600);
         let clock = self.clock();
         let expiry = clock.at(clock.elapsed().saturating_add(std::time::Duration::from_secs(seconds)));
-        let expiry = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(crate::clock::floor_to_seconds(expiry));
+        let expiry = meta::Time(crate::clock::floor_to_seconds(expiry));
         json!({
             "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
             "metadata": {"name": account.name(), "namespace": account.namespace(), "creationTimestamp": clock.time()},
@@ -200,7 +220,7 @@ impl ApiServer {
         document_response(status, &shown, request.accept.yaml)
     }
 
-    fn apply(
+    pub(super) fn apply(
         &self,
         resource: &'static Resource,
         subresource: &str,
@@ -211,7 +231,8 @@ impl ApiServer {
     ) -> Result<(Arc<Object>, Change), StatusError> {
         let now = self.clock().time();
         let conflict = |conflicts: Vec<managed::Conflict>| conflict_error(&conflicts);
-        let merge = |live: &Value| managed::apply(resource, live, config, writer.manager, force, &now).map_err(conflict);
+        let applier = managed::Applier { manager: writer.manager, subresource, force, now: &now };
+        let merge = |live: &Value| managed::apply(resource, live, config, applier).map_err(conflict);
         if subresource.is_empty() && self.store().get(resource, key).is_none() {
             if config["metadata"].get("resourceVersion").is_some() || config["metadata"].get("uid").is_some() {
                 return Err(StatusError::not_found(resource, &key.name));
@@ -239,7 +260,7 @@ fn patch_body(request: &Incoming) -> Result<Value, StatusError> {
 
 /// The error of an apply that would take others' fields.
 fn conflict_error(conflicts: &[managed::Conflict]) -> StatusError {
-    let causes = conflicts.iter().map(|conflict| k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause {
+    let causes = conflicts.iter().map(|conflict| meta::StatusCause {
         field: Some(conflict.path.clone()),
         message: Some(format!("conflict with {}", conflict.manager)),
         reason: Some("FieldManagerConflict".to_owned()),
@@ -260,11 +281,46 @@ fn conflict_error(conflicts: &[managed::Conflict]) -> StatusError {
     StatusError::new(409, "Conflict", message).with_causes(causes.collect())
 }
 
+/// Why a subresource is not there: the real server has some that need what is not simulated.
+fn no_such_subresource(at: &Place) -> StatusError {
+    let message = match (at.resource.plural, at.subresource.as_str()) {
+        ("pods", "ephemeralcontainers") => "the simulated cluster does not run ephemeral containers",
+        ("pods", "resize") => "the simulated cluster does not resize running Pods: delete the Pod, or change what makes it",
+        _ => return StatusError::no_such_path(),
+    };
+    StatusError::no_such_path().saying(message)
+}
+
+/// Whether a PUT makes the object if there is none (`AllowCreateOnUpdate` in pkg/registry/*/strategy.go).
+fn is_made_by_put(resource: &Resource) -> bool {
+    matches!(resource.plural, "leases" | "endpoints" | "services") || resource == &EVENTS
+}
+
+/// Reads the body of a request as its type.
+fn read<T: serde::de::DeserializeOwned>(kind: &'static str, value: &Value) -> Result<T, StatusError> {
+    typed::read(kind, value).map_err(|error| {
+        let version = value["apiVersion"].as_str().and_then(|version| version.rsplit('/').next()).unwrap_or("v1");
+        StatusError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {error}"))
+    })
+}
+
+/// What is said to those who delete a Job without saying what becomes of its Pods (pkg/registry/batch/job/storage).
+const PODS_STAY: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove \
+                         them or set propagationPolicy=Orphan to suppress this warning";
+
 /// How to delete, from the body or the parameters, and whether to do so only as if.
-pub(super) fn delete_options(request: &Incoming) -> Result<(DeleteOptions, bool), StatusError> {
-    let value =
-        if request.body.is_empty() { json!({}) } else { body::document("DeleteOptions", request.content_type(), &request.body)? };
-    let mut options = read_delete_options(&value)?;
+pub(super) fn delete_options(resource: &Resource, request: &Incoming) -> Result<(DeleteOptions, bool), StatusError> {
+    let given = if request.body.is_empty() {
+        meta::DeleteOptions::default()
+    } else {
+        let value = body::document("DeleteOptions", request.content_type(), &request.body)?;
+        if value["kind"].as_str().is_some_and(|kind| kind != "DeleteOptions") {
+            return Err(StatusError::bad_request(format!("the body of a deletion is no {}, but DeleteOptions", value["kind"])));
+        }
+        read("DeleteOptions", &value)?
+    };
+    let dry_run = is_dry(&given);
+    let mut options = read_delete_options(given)?;
     if let Some(seconds) = request.query.number("gracePeriodSeconds")? {
         options.grace_period_seconds = Some(seconds);
     }
@@ -272,21 +328,29 @@ pub(super) fn delete_options(request: &Incoming) -> Result<(DeleteOptions, bool)
     if !policy.is_empty() {
         options.propagation = Some(propagation(policy)?);
     }
-    Ok((options, is_dry(&value)))
+    if resource == &JOBS && options.propagation.is_none() {
+        options.propagation = Some(Propagation::Orphan);
+        request.warn(PODS_STAY);
+    }
+    Ok((options, dry_run))
 }
 
 /// Whether the options in a body ask for a dry run.
-fn is_dry(options: &Value) -> bool {
-    options["dryRun"].as_array().is_some_and(|stages| stages.iter().any(|stage| stage == "All"))
+fn is_dry(options: &meta::DeleteOptions) -> bool {
+    options.dry_run.iter().flatten().any(|stage| stage == "All")
 }
 
-fn read_delete_options(value: &Value) -> Result<DeleteOptions, StatusError> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
+fn read_delete_options(given: meta::DeleteOptions) -> Result<DeleteOptions, StatusError> {
+    let orphans = |orphan| if orphan { Propagation::Orphan } else { Propagation::Background };
+    let preconditions = given.preconditions.unwrap_or_default();
     Ok(DeleteOptions {
-        grace_period_seconds: value["gracePeriodSeconds"].as_i64(),
-        propagation: value["propagationPolicy"].as_str().map(propagation).transpose()?,
-        uid: text(&value["preconditions"]["uid"]),
-        resource_version: text(&value["preconditions"]["resourceVersion"]),
+        grace_period_seconds: given.grace_period_seconds,
+        propagation: match given.propagation_policy {
+            Some(policy) => Some(propagation(&policy)?),
+            None => given.orphan_dependents.map(orphans),
+        },
+        uid: preconditions.uid,
+        resource_version: preconditions.resource_version,
     })
 }
 

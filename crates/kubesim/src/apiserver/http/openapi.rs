@@ -58,6 +58,20 @@ pub(super) fn v2(version: Version) -> Value {
     json!({"swagger": "2.0", "info": info(version), "paths": paths, "definitions": {}})
 }
 
+/// The media type in which kubectl asks for `OpenAPI` 2 (client-go/discovery/discovery_client.go:openAPIV2mimePb).
+pub(super) const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
+/// A document of `OpenAPI` 2 without paths, as `openapi.v2.Document` in protobuf: fields 1 `swagger`, 2 `info` (1 `title`,
+/// 2 `version`) and 8 `paths`. kubectl reads it before it says that a kind is not served.
+pub(super) fn v2_protobuf(version: Version) -> Vec<u8> {
+    let field = |number: u8, content: &[u8]| {
+        let length = u8::try_from(content.len()).unwrap_or_default();
+        [&[(number << 3) | 2, length], content].concat()
+    };
+    let info = [field(1, b"Kubernetes"), field(2, version.to_string().as_bytes())].concat();
+    [field(1, b"2.0"), field(2, &info), field(8, b"")].concat()
+}
+
 fn info(version: Version) -> Value {
     json!({"title": "Kubernetes", "version": version.to_string()})
 }

@@ -1,6 +1,7 @@
 //! What a request's path and method ask for.
 
 use http::Method;
+use percent_encoding::percent_decode_str;
 
 use crate::{
     resource::{self, Resource},
@@ -36,19 +37,30 @@ pub(super) enum Target {
     Review(String),
 }
 
+impl Target {
+    /// The resource that it is about.
+    pub(super) fn resource(&self) -> Option<&'static Resource> {
+        match self {
+            Self::Collection { resource, .. } | Self::Object { resource, .. } => Some(resource),
+            Self::Document(_) | Self::Review(_) => None,
+        }
+    }
+}
+
 /// Reads a path.
 ///
 /// # Errors
 /// If there is nothing at it.
 pub(super) fn parse(path: &str) -> Result<Target, StatusError> {
-    let decoded: Vec<String> = path.split('/').skip(1).map(decode).collect();
+    let decoded: Vec<String> =
+        path.split('/').skip(1).map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned()).collect();
     let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
     let (group, version, rest) = match segments.as_slice() {
         ["api", version, rest @ ..] if !rest.is_empty() && rest != [""] => ("", *version, rest),
         ["apis", group, version, rest @ ..] if !rest.is_empty() && rest != [""] => (*group, *version, rest),
         _ => return Ok(Target::Document(path.trim_end_matches('/').to_owned())),
     };
-    if group == "authorization.k8s.io" && version == "v1" && rest.len() == 1 {
+    if ["authentication.k8s.io", "authorization.k8s.io"].contains(&group) && version == "v1" && rest.len() == 1 {
         return Ok(Target::Review(rest[0].to_owned()));
     }
     // A namespace is an object as well as a place: `namespaces/a/pods` but `namespaces/a/status`.
@@ -88,27 +100,6 @@ fn target(resource: &'static Resource, namespace: Option<String>, after: &[&str]
     }
 }
 
-/// Undoes the percent-encoding of a path's segment.
-fn decode(segment: &str) -> String {
-    let bytes = segment.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut index = 0;
-    while let Some(byte) = bytes.get(index) {
-        let hex = bytes.get(index + 1..index + 3).and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(value) if *byte == b'%' => {
-                decoded.push(value);
-                index += 3;
-            }
-            _ => {
-                decoded.push(*byte);
-                index += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
 /// Whether a method reads.
 pub(super) fn is_read(method: &Method) -> bool {
     *method == Method::GET || *method == Method::HEAD
@@ -141,6 +132,7 @@ mod tests {
         assert_eq!(parse("/api/v1/namespaces/a/status"), Ok(object(&NAMESPACES, "", "a", "status", "")));
         assert_eq!(parse("/api/v1/namespaces/a"), Ok(object(&NAMESPACES, "", "a", "", "")));
         assert_eq!(parse("/api/v1/nodes/n%2D1"), Ok(object(&NODES, "", "n-1", "", "")));
+        assert_eq!(parse("/api/v1/nodes/n%+1"), Ok(object(&NODES, "", "n%+1", "", "")));
         assert_eq!(parse("/api/v1"), Ok(Target::Document("/api/v1".to_owned())));
     }
 

@@ -96,13 +96,25 @@ impl Query {
     /// If `dryRun` is anything but `All`.
     pub(super) fn dry_run(&self) -> Result<bool, StatusError> {
         let given = self.all("dryRun");
-        match given.iter().find(|value| *value != "All" && !value.is_empty()) {
+        match given.iter().find(|value| *value != "All") {
             Some(other) => {
                 let error = FieldError::not_supported("dryRun", other, &["All"]);
                 Err(StatusError::invalid("meta.k8s.io", "CreateOptions", "", vec![error]))
             }
-            None => Ok(given.iter().any(|value| value == "All")),
+            None => Ok(!given.is_empty()),
         }
+    }
+
+    /// Checks that an apply says who applies.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub(super) fn applier(&self) -> Result<(), StatusError> {
+        if self.text("fieldManager").is_empty() {
+            let error = FieldError::required("fieldManager", "is required for apply patch");
+            return Err(StatusError::invalid("meta.k8s.io", "PatchOptions", "", vec![error]));
+        }
+        Ok(())
     }
 
     /// Checks what a list or a watch asks for (apimachinery/pkg/apis/meta/internalversion/validation).
@@ -134,6 +146,10 @@ impl Query {
         if !matching.is_empty() && self.text("resourceVersion").is_empty() {
             return forbid("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided");
         }
+        if matching == "Exact" && self.text("resourceVersion") == "0" {
+            let detail = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            return forbid("resourceVersionMatch", detail);
+        }
         if !["", "Exact", "NotOlderThan"].contains(&matching) {
             let error = FieldError::not_supported("resourceVersionMatch", matching, &["Exact", "NotOlderThan", ""]);
             return Err(StatusError::invalid("meta.k8s.io", "ListOptions", "", vec![error]));
@@ -152,6 +168,21 @@ mod tests {
         assert_eq!(query.text("labelSelector"), "a=b");
         assert!(query.flag("watch") && !query.flag("follow") && !query.flag("absent"));
         assert_eq!(query.number("limit"), Ok(Some(5)));
+    }
+
+    #[test]
+    fn a_dry_run_is_of_all_stages() {
+        let dry_run = |text| Query::parse(Some(text)).dry_run().map_err(|error| error.code());
+        assert_eq!(
+            (dry_run("dryRun=All"), dry_run(""), dry_run("dryRun="), dry_run("dryRun=x")),
+            (Ok(true), Ok(false), Err(422), Err(422))
+        );
+    }
+
+    #[test]
+    fn an_exact_list_needs_a_revision() {
+        let query = Query::parse(Some("resourceVersionMatch=Exact&resourceVersion=0"));
+        assert_eq!(query.check_list(false).unwrap_err().code(), 422);
     }
 
     #[test]

@@ -4,9 +4,10 @@ use http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    super::{ApiServer, Patch, strategy::cannot_be_handled},
+    super::{ApiServer, Origin, Patch, Writer, strategy::cannot_be_handled, table::partial},
     Incoming, ResponseBody,
     body::{document, document_response},
+    media::Form,
     object::Place,
     path::is_read,
 };
@@ -22,7 +23,16 @@ impl ApiServer {
         let key = at.key();
         let current = self.get(at.resource, &key)?;
         if is_read(&request.method) {
-            return Ok(document_response(StatusCode::OK, &scale_of(&current), request.accept.yaml));
+            let scale = scale_of(&current);
+            let shown = match request.accept.form {
+                Form::Object => scale,
+                Form::Metadata => partial(&scale),
+                Form::Table => self.scale_table(at.resource, scale, request.query.text("includeObject")),
+            };
+            return Ok(document_response(StatusCode::OK, &shown, request.accept.yaml));
+        }
+        if request.method == Method::PATCH && request.content_type() == "application/apply-patch+yaml" {
+            return self.scale_applied(at, request);
         }
         let wanted = match request.method {
             Method::PUT => document("Scale", request.content_type(), &request.body)?,
@@ -41,6 +51,11 @@ impl ApiServer {
             let error = FieldError::invalid("spec.replicas", &json!(replicas), "must be greater than or equal to 0");
             return Err(StatusError::invalid("autoscaling", "Scale", &at.name, vec![error]));
         }
+        let name = wanted["metadata"]["name"].as_str().unwrap_or_default();
+        if !["", at.name.as_str()].contains(&name) {
+            let message = format!("the name of the object ({name}) does not match the name on the URL ({})", at.name);
+            return Err(StatusError::bad_request(message));
+        }
         let version = wanted["metadata"]["resourceVersion"].as_str().unwrap_or_default();
         if !version.is_empty() && version != current.revision().to_string() {
             return Err(StatusError::modified(at.resource, &at.name));
@@ -50,6 +65,19 @@ impl ApiServer {
             object["spec"]["replicas"] = json!(replicas);
             Ok(object)
         })?;
+        Ok(document_response(StatusCode::OK, &scale_of(&scaled), request.accept.yaml))
+    }
+}
+
+impl ApiServer {
+    fn scale_applied(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
+        request.query.applier()?;
+        let config = document("Scale", request.content_type(), &request.body)?;
+        let config = typed::normalise_scale(&config).map_err(|error| cannot_be_handled(at.resource, &error))?;
+        let config = json!({"metadata": {"name": at.name}, "spec": config["spec"]});
+        let writer = Writer { origin: Origin::Apply, ..request.writer()? };
+        let force = request.query.flag("force");
+        let (scaled, _) = self.apply(at.resource, "scale", &at.key(), &config, force, &writer)?;
         Ok(document_response(StatusCode::OK, &scale_of(&scaled), request.accept.yaml))
     }
 }

@@ -74,7 +74,8 @@ impl ApiServer {
             watch: None,
             bookmarks: query.flag("allowWatchBookmarks"),
             next_bookmark: clock.elapsed() + BOOKMARK_PERIOD,
-            deadline: clock.elapsed().saturating_add(lifetime),
+            // Clients count real seconds.
+            deadline: clock.elapsed().saturating_add(clock.while_outside(lifetime)),
             has_columns: false,
         };
         let streams_list = query.flag("sendInitialEvents");

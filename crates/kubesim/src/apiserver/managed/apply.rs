@@ -1,12 +1,14 @@
 //! Server-side apply (structured-merge-diff/merge/update.go).
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Map, Value, json};
 
 use super::{
     Entry, entries,
-    set::{FieldSet, element_key},
-    store,
+    set::{FieldSet, element_key, segment},
+    store, writable,
 };
 use crate::{
     resource::Resource,
@@ -22,7 +24,24 @@ pub(in crate::apiserver) struct Conflict {
     pub(in crate::apiserver) path: String,
 }
 
-/// Applies a manager's configuration to an object (an empty one if there is none yet).
+/// Who applies, and how.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::apiserver) struct Applier<'a> {
+    /// The field manager.
+    pub(in crate::apiserver) manager: &'a str,
+    /// The subresource that it applies to; empty for the object itself.
+    pub(in crate::apiserver) subresource: &'a str,
+    /// Whether it takes what others own.
+    pub(in crate::apiserver) force: bool,
+    /// When.
+    pub(in crate::apiserver) now: &'a Time,
+}
+
+/// The annotation in which `kubectl apply` keeps what it has applied without the server's help.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Applies a manager's configuration to an object (an empty one if there is none yet). What kubectl has applied by itself
+/// before, it may take, and its annotation follows (managedfields/internal/lastappliedmanager.go and lastappliedupdater.go).
 ///
 /// # Errors
 /// The conflicts with other managers, unless they are to be overruled.
@@ -30,48 +49,74 @@ pub(in crate::apiserver) fn apply(
     resource: &Resource,
     live: &Value,
     config: &Value,
-    manager: &str,
-    force: bool,
-    now: &Time,
+    applier: Applier<'_>,
 ) -> Result<Value, Vec<Conflict>> {
+    let merged = merge_and_account(resource, live, config, applier);
+    if applier.manager != "kubectl" {
+        return merged;
+    }
+    let mut merged = match merged {
+        Err(mut conflicts) => {
+            let own = last_applied(live).paths();
+            conflicts.retain(|conflict| !own.contains(&conflict.path));
+            if !conflicts.is_empty() {
+                return Err(conflicts);
+            }
+            merge_and_account(resource, live, config, Applier { force: true, ..applier })?
+        }
+        Ok(merged) => merged,
+    };
+    if let Some(annotation) = merged.pointer_mut("/metadata/annotations").and_then(|all| all.get_mut(LAST_APPLIED)) {
+        *annotation = Value::String(format!("{config}\n"));
+    }
+    Ok(merged)
+}
+
+/// The fields that still are as kubectl last applied them by itself.
+fn last_applied(live: &Value) -> FieldSet {
+    let text = live["metadata"]["annotations"][LAST_APPLIED].as_str().unwrap_or_default();
+    let last: Value = serde_json::from_str(text).unwrap_or_default();
+    FieldSet::of(&last).difference(&FieldSet::changed(live, &last))
+}
+
+fn merge_and_account(resource: &Resource, live: &Value, config: &Value, applier: Applier<'_>) -> Result<Value, Vec<Conflict>> {
+    let Applier { manager, subresource, force, now } = applier;
     let mut all = entries(live);
-    let wanted = FieldSet::of(config);
-    let own_place = all.iter().position(|entry| entry.manager == manager && entry.operation == "Apply");
-    let last = own_place.map(|place| all[place].set.clone()).unwrap_or_default();
+    let is_own = |entry: &Entry| entry.is_of(manager, "Apply", subresource);
+    let wanted = writable(resource, subresource, FieldSet::of(config));
+    let last = all.iter().find(|entry| is_own(entry)).map(|own| own.set.clone()).unwrap_or_default();
+    let others = all.iter().filter(|e| !is_own(e)).fold(FieldSet::default(), |set, e| set.union(&e.set));
     let mut merged = live.clone();
     merge(&mut merged, config, &mut Vec::new());
+    prune(&mut merged, &last, &wanted.union(&others), &mut Vec::new());
 
-    let is_other = |entry: &Entry| !(entry.manager == manager && entry.operation == "Apply");
-    let others = all.iter().filter(|e| is_other(e)).fold(FieldSet::default(), |set, e| set.union(&e.set));
-    remove(&mut merged, &last.difference(&wanted), &others, &mut Vec::new());
-
-    let changed = FieldSet::changed(live, &merged);
+    let changed = writable(resource, subresource, FieldSet::changed(live, &merged));
     let conflicts: Vec<Conflict> = all
         .iter()
-        .filter(|entry| is_other(entry))
+        .filter(|entry| !is_own(entry))
         .flat_map(|entry| {
-            let paths = leaves(&changed.intersection(&entry.set).intersection(&wanted));
+            let paths = leaves(&changed.intersection(&entry.set));
             paths.into_iter().map(|path| Conflict { manager: describe(entry), path })
         })
         .collect();
     if !conflicts.is_empty() && !force {
         return Err(conflicts);
     }
-    for entry in all.iter_mut().filter(|entry| is_other(entry)) {
-        entry.set = entry.set.difference(&changed.intersection(&wanted));
+    let present = FieldSet::of(&merged);
+    for entry in all.iter_mut().filter(|entry| !is_own(entry)) {
+        entry.set = entry.set.difference(&changed).intersection(&present);
     }
-    let unchanged = own_place.is_some_and(|place| all[place].set == wanted);
-    match own_place {
-        Some(place) => {
-            all[place].set = wanted;
-            if !unchanged || !changed.is_empty() {
-                all[place].time = json!(now);
+    match all.iter_mut().find(|entry| is_own(entry)) {
+        Some(own) => {
+            if own.set != wanted || !changed.is_empty() {
+                own.time = json!(now);
             }
+            own.set = wanted;
         }
         None => all.push(Entry {
             manager: manager.to_owned(),
             operation: "Apply".to_owned(),
-            subresource: String::new(),
+            subresource: subresource.to_owned(),
             api_version: json!(resource.api_version()),
             time: json!(now),
             set: wanted,
@@ -81,15 +126,55 @@ pub(in crate::apiserver) fn apply(
     Ok(merged)
 }
 
-/// A manager as a conflict names it.
-fn describe(entry: &Entry) -> String {
-    if entry.operation == "Apply" {
-        return format!("{:?}", entry.manager);
+/// A key that a configuration has twice in a list, in the words of the error (structured-merge-diff/typed/validate.go).
+pub(in crate::apiserver) fn duplicate(config: &Value) -> Option<String> {
+    duplicate_in(config, &mut Vec::new(), &mut String::new())
+}
+
+fn duplicate_in<'a>(value: &'a Value, path: &mut Vec<&'a str>, place: &mut String) -> Option<String> {
+    let length = place.len();
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                path.push(name);
+                place.push_str(&segment(&format!("f:{name}")));
+                let found = duplicate_in(value, path, place);
+                place.truncate(length);
+                path.pop();
+                if found.is_some() {
+                    return found;
+                }
+            }
+            None
+        }
+        Value::Array(items) => {
+            let kind = list_type(path);
+            let mut seen = BTreeSet::new();
+            for item in items {
+                let key = segment(&element_key(item, kind)?);
+                if !seen.insert(key.clone()) {
+                    return Some(format!("{place}: duplicate entries for key {key}"));
+                }
+                place.push_str(&key);
+                let found = duplicate_in(item, path, place);
+                place.truncate(length);
+                if found.is_some() {
+                    return found;
+                }
+            }
+            None
+        }
+        _ => None,
     }
+}
+
+/// A manager as a conflict names it (managedfields/internal/conflict.go).
+fn describe(entry: &Entry) -> String {
     let subresource =
         if entry.subresource.is_empty() { String::new() } else { format!(" with subresource {:?}", entry.subresource) };
     let version = entry.api_version.as_str().unwrap_or_default();
-    format!("{:?}{subresource} using {version}", entry.manager)
+    let using = if entry.operation == "Apply" { String::new() } else { format!(" using {version}") };
+    format!("{:?}{subresource}{using}", entry.manager)
 }
 
 /// The paths of a set but for the elements of lists themselves, which only their fields make differ.
@@ -115,54 +200,58 @@ fn merge<'a>(live: &mut Value, config: &'a Value, path: &mut Vec<&'a str>) {
     }
 }
 
+/// Merges a list by its keys. Those of the configuration come in its order, what is only in the live list stays where it is
+/// between them (structured-merge-diff/typed/merge.go).
 fn merge_list<'a>(live: &mut Value, items: &'a [Value], path: &mut Vec<&'a str>) {
     let kind = list_type(path);
-    if !live.is_array() {
-        *live = json!([]);
+    let before = live.as_array_mut().map(std::mem::take).unwrap_or_default();
+    let wanted: Vec<Option<String>> = items.iter().map(|item| element_key(item, kind)).collect();
+    let mut before: Vec<(Option<String>, Value)> = before.into_iter().map(|item| (element_key(&item, kind), item)).collect();
+    let mut merged = Vec::with_capacity(items.len());
+    for (item, key) in items.iter().zip(&wanted) {
+        let shared = |(live, _): &(Option<String>, Value)| live.is_some() && wanted.contains(live);
+        let alone = before.iter().position(shared).unwrap_or(0);
+        merged.extend(before.drain(..alone).map(|(_, item)| item));
+        let place = before.iter().position(|(live, _)| key.is_some() && live == key);
+        let mut element = place.map_or(Value::Null, |place| before.remove(place).1);
+        merge(&mut element, item, path);
+        merged.push(element);
     }
-    let Value::Array(target) = live else { return };
-    for item in items {
-        let key = element_key(item, kind);
-        let place = target.iter().position(|existing| key.is_some() && element_key(existing, kind) == key);
-        match place {
-            Some(place) => merge(&mut target[place], item, path),
-            None => target.push(item.clone()),
-        }
-    }
+    merged.extend(before.into_iter().map(|(_, item)| item));
+    *live = Value::Array(merged);
 }
 
-/// Removes what a manager no longer wants and nobody else owns.
-fn remove(object: &mut Value, gone: &FieldSet, others: &FieldSet, path: &mut Vec<String>) {
+/// Removes what a manager has applied last and nobody wants any more (structured-merge-diff/merge/update.go:prune).
+fn prune(object: &mut Value, last: &FieldSet, managed: &FieldSet, path: &mut Vec<String>) {
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
     let kind = list_type(&names);
+    let nobody = FieldSet::default();
     match object {
-        Value::Object(fields) => {
-            let keys: Vec<String> = fields.keys().cloned().collect();
-            for key in keys {
-                let name = format!("f:{key}");
-                let Some(gone) = gone.child(&name) else { continue };
-                let kept = others.child(&name);
-                if gone.is_member() && kept.is_none() {
-                    fields.remove(&key);
-                    continue;
-                }
-                let Some(value) = fields.get_mut(&key) else { continue };
-                path.push(key.clone());
-                remove(value, gone, kept.unwrap_or(&FieldSet::default()), path);
-                path.pop();
-                if kept.is_none() && is_empty(value) {
-                    fields.remove(&key);
-                }
-            }
-        }
-        Value::Array(items) => items.retain_mut(|item| {
-            let Some(key) = element_key(item, kind) else { return true };
-            let Some(gone) = gone.child(&key) else { return true };
-            let kept = others.child(&key);
-            if gone.is_member() && kept.is_none() {
+        Value::Object(fields) => fields.retain(|key, value| {
+            let name = format!("f:{key}");
+            let Some(last) = last.child(&name) else { return true };
+            let managed = managed.child(&name);
+            // Where nobody wants anything of a part of the spec, its defaults go with it. Elsewhere components write too,
+            // whose fields are in no set.
+            let goes = last.is_member() || (path.first().is_some_and(|first| first == "spec") && value.is_object());
+            if goes && managed.is_none() {
                 return false;
             }
-            remove(item, gone, kept.unwrap_or(&FieldSet::default()), path);
+            path.push(key.clone());
+            prune(value, last, managed.unwrap_or(&nobody), path);
+            path.pop();
+            managed.is_some() || !is_empty(value)
+        }),
+        Value::Array(items) => items.retain_mut(|item| {
+            let Some(last_item) = element_key(item, kind).and_then(|key| last.child(&key).map(|last| (key, last))) else {
+                return true;
+            };
+            let (key, last) = last_item;
+            let managed = managed.child(&key).unwrap_or(&nobody);
+            if last.is_member() && !managed.is_member() {
+                return false;
+            }
+            prune(item, last, managed, path);
             true
         }),
         _ => {}
@@ -187,7 +276,82 @@ mod tests {
     }
 
     fn apply_as(live: &Value, config: &Value, manager: &str, force: bool) -> Result<Value, Vec<Conflict>> {
-        apply(&DEPLOYMENTS, live, config, manager, force, &now())
+        apply(&DEPLOYMENTS, live, config, Applier { manager, subresource: "", force, now: &now() })
+    }
+
+    fn container(fields: Value) -> Value {
+        let mut container = fields;
+        container["name"] = json!("c");
+        json!({"metadata": {"name": "d"}, "spec": {"template": {"spec": {"containers": [container]}}}})
+    }
+
+    fn first_container(object: &Value) -> &Value {
+        &object["spec"]["template"]["spec"]["containers"][0]
+    }
+
+    #[test]
+    fn what_is_applied_to_the_status_leaves_what_is_applied_to_the_object() {
+        let live =
+            apply_as(&json!({}), &json!({"metadata": {"labels": {"a": "1"}}, "spec": {"replicas": 1}}), "me", false).unwrap();
+        let status = Applier { manager: "me", subresource: "status", force: false, now: &now() };
+        let live = apply(&DEPLOYMENTS, &live, &json!({"status": {"observedGeneration": 1}}), status).unwrap();
+        assert_eq!(live["metadata"]["labels"], json!({"a": "1"}));
+        let live = apply_as(&live, &json!({"spec": {"replicas": 1}}), "me", false).unwrap();
+        assert_eq!((live["metadata"].get("labels"), &live["status"]), (None, &json!({"observedGeneration": 1})));
+        let owned: Vec<&Value> = live["metadata"]["managedFields"].as_array().unwrap().iter().map(|e| &e["fieldsV1"]).collect();
+        assert_eq!(owned, [&json!({"f:spec": {"f:replicas": {}}}), &json!({"f:status": {"f:observedGeneration": {}}})]);
+    }
+
+    #[test]
+    fn a_handler_goes_with_its_defaults() {
+        let mut live = apply_as(&json!({}), &container(json!({"livenessProbe": {"httpGet": {"port": 80}}})), "me", false).unwrap();
+        live["spec"]["template"]["spec"]["containers"][0]["livenessProbe"]["httpGet"]["path"] = json!("/");
+        let live = apply_as(&live, &container(json!({"livenessProbe": {"tcpSocket": {"port": 80}}})), "me", false).unwrap();
+        assert_eq!(first_container(&live)["livenessProbe"], json!({"tcpSocket": {"port": 80}}));
+    }
+
+    #[test]
+    fn what_a_component_has_annotated_stays() {
+        let mut live = apply_as(&json!({}), &json!({"metadata": {"annotations": {"a": "1"}}}), "me", false).unwrap();
+        live["metadata"]["annotations"]["revision"] = json!("1");
+        let live = apply_as(&live, &json!({}), "me", false).unwrap();
+        assert_eq!(live["metadata"]["annotations"], json!({"revision": "1"}));
+    }
+
+    #[test]
+    fn lists_come_in_the_order_of_the_configuration() {
+        let env = |names: &[&str]| {
+            let env: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+            container(json!({"env": env}))
+        };
+        let live = apply_as(&json!({}), &env(&["A", "X", "B", "Y"]), "other", false).unwrap();
+        let live = apply_as(&live, &env(&["N", "B", "A"]), "me", false).unwrap();
+        assert_eq!(first_container(&live)["env"], first_container(&env(&["N", "B", "A", "X", "Y"]))["env"]);
+    }
+
+    #[test]
+    fn a_key_must_not_be_there_twice() {
+        let config = container(json!({"env": [{"name": "A"}, {"name": "B"}, {"name": "A"}]}));
+        assert_eq!(
+            duplicate(&config).as_deref(),
+            Some(r#".spec.template.spec.containers[name="c"].env: duplicate entries for key [name="A"]"#)
+        );
+        assert_eq!(duplicate(&container(json!({"env": [{"name": "A"}], "args": ["a", "a"]}))), None);
+    }
+
+    #[test]
+    fn kubectl_takes_over_what_it_has_applied_by_itself() {
+        let config = |replicas: i64| json!({"metadata": {"name": "d"}, "spec": {"replicas": replicas}});
+        let mut live = config(1);
+        live["metadata"]["annotations"] = json!({LAST_APPLIED: config(1).to_string()});
+        super::super::track(&DEPLOYMENTS, "", &json!({}), &mut live, "kubectl-client-side-apply", &now());
+        assert_eq!(apply_as(&live, &config(2), "other", false).unwrap_err().len(), 1);
+        let taken = apply_as(&live, &config(2), "kubectl", false).unwrap();
+        assert_eq!(taken["spec"]["replicas"], 2);
+        assert_eq!(taken["metadata"]["annotations"][LAST_APPLIED], format!("{}\n", config(2)));
+        // What has changed since is somebody else's.
+        live["spec"]["replicas"] = json!(7);
+        assert_eq!(apply_as(&live, &config(2), "kubectl", false).unwrap_err()[0].path, ".spec.replicas");
     }
 
     #[test]

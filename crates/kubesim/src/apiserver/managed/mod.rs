@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::metadata::metadata;
 use crate::resource::Resource;
 
-pub(super) use apply::{Conflict, apply};
+pub(super) use apply::{Applier, Conflict, apply, duplicate};
 use set::FieldSet;
 
 /// One manager's fields, as in `metadata.managedFields`.
@@ -24,6 +24,11 @@ struct Entry {
 }
 
 impl Entry {
+    /// Whether this is what the manager owns by such requests (managedfields/internal/managedfields.go:BuildManagerIdentifier).
+    fn is_of(&self, manager: &str, operation: &str, subresource: &str) -> bool {
+        self.manager == manager && self.operation == operation && self.subresource == subresource
+    }
+
     fn read(value: &Value) -> Self {
         let text = |field: &str| value[field].as_str().unwrap_or_default().to_owned();
         Self {
@@ -70,25 +75,41 @@ fn store(object: &mut Value, mut entries: Vec<Entry>) {
     }
 }
 
+/// The managers that a write starts from: those that the client sends, or those of the object. A list of one empty entry
+/// drops all (managedfields/internal/fieldmanager.go:decodeLiveOrNew).
+fn sent_or_live(subresource: &str, old: &Value, new: &Value) -> Vec<Entry> {
+    let sent = entries(new);
+    match new["metadata"]["managedFields"].as_array().map(Vec::as_slice) {
+        _ if !subresource.is_empty() => entries(old),
+        Some([one]) if one.as_object().is_some_and(serde_json::Map::is_empty) => Vec::new(),
+        _ if sent.is_empty() => entries(old),
+        _ => sent,
+    }
+}
+
+/// A set without the fields that a write through the subresource resets (`GetResetFields` in pkg/registry/*/strategy.go).
+fn writable(resource: &Resource, subresource: &str, set: FieldSet) -> FieldSet {
+    match subresource {
+        "status" if resource.group == "apps" => set.without(&["spec"]).without(&["metadata", "labels"]),
+        "status" => set.without(&["spec"]),
+        _ if resource.subresource("status").is_some() => set.without(&["status"]),
+        _ => set,
+    }
+}
+
 /// Gives the fields that an update has set or changed to its manager, and takes the ones that it removed from all.
 pub(super) fn track(resource: &Resource, subresource: &str, old: &Value, new: &mut Value, manager: &str, now: &Time) {
-    let mut all = entries(old);
-    // A client may drop all managers by sending an empty list.
-    if new["metadata"]["managedFields"].as_array().is_some_and(|list| list.is_empty() || list == &[json!({})]) {
-        all.clear();
-    }
-    let changed = FieldSet::changed(old, new);
+    let mut all = sent_or_live(subresource, old, new);
+    let changed = writable(resource, subresource, FieldSet::changed(old, new));
     let present = FieldSet::of(new);
     for entry in &mut all {
-        let is_own = entry.manager == manager && entry.operation == "Update" && entry.subresource == subresource;
         entry.set = entry.set.intersection(&present);
-        if !is_own {
+        if !entry.is_of(manager, "Update", subresource) {
             entry.set = entry.set.difference(&changed);
         }
     }
     if !changed.is_empty() {
-        let own = all.iter_mut().find(|e| e.manager == manager && e.operation == "Update" && e.subresource == subresource);
-        match own {
+        match all.iter_mut().find(|entry| entry.is_of(manager, "Update", subresource)) {
             Some(own) => {
                 own.set = own.set.union(&changed);
                 own.time = json!(now);
@@ -104,4 +125,42 @@ pub(super) fn track(resource: &Resource, subresource: &str, old: &Value, new: &m
         }
     }
     store(new, all);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::DEPLOYMENTS;
+
+    fn now() -> Time {
+        Time("2026-01-01T00:00:00Z".parse().unwrap())
+    }
+
+    fn managers(object: &Value) -> Vec<String> {
+        entries(object).into_iter().map(|entry| format!("{}/{}", entry.manager, entry.operation)).collect()
+    }
+
+    #[test]
+    fn a_client_may_rename_managers_and_drop_them() {
+        let mut made = json!({"metadata": {"name": "d"}, "spec": {"replicas": 1}});
+        track(&DEPLOYMENTS, "", &json!({}), &mut made, "me", &now());
+        let mut renamed = made.clone();
+        renamed["metadata"]["managedFields"][0]["manager"] = json!("other");
+        track(&DEPLOYMENTS, "", &made, &mut renamed, "migration", &now());
+        assert_eq!(managers(&renamed), ["other/Update"]);
+        let mut empty = renamed.clone();
+        empty["metadata"]["managedFields"] = json!([]);
+        track(&DEPLOYMENTS, "", &renamed, &mut empty, "migration", &now());
+        assert_eq!(managers(&empty), ["other/Update"]);
+        empty["metadata"]["managedFields"] = json!([{}]);
+        track(&DEPLOYMENTS, "", &renamed, &mut empty, "migration", &now());
+        assert_eq!(empty["metadata"].get("managedFields"), None);
+    }
+
+    #[test]
+    fn the_status_belongs_to_who_writes_it_at_its_subresource() {
+        let mut made = json!({"metadata": {"name": "d"}, "spec": {"replicas": 1}, "status": {"replicas": 1}});
+        track(&DEPLOYMENTS, "", &json!({}), &mut made, "me", &now());
+        assert_eq!(made["metadata"]["managedFields"][0]["fieldsV1"], json!({"f:spec": {"f:replicas": {}}}));
+    }
 }

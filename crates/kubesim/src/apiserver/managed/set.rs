@@ -58,13 +58,17 @@ impl FieldSet {
         !self.member && self.children.is_empty()
     }
 
-    /// All fields of an object.
+    /// The fields of an applied configuration (structured-merge-diff/typed/tofieldset.go).
     pub(super) fn of(object: &Value) -> Self {
-        Self::changed(&Value::Null, object)
+        Self::of_fields(&Value::Null, object, Parents::ByTheirFields)
     }
 
-    /// The fields that `new` has and `old` has not, or with another value.
+    /// The fields that `new` has and `old` has not, or with another value (structured-merge-diff/typed/compare.go).
     pub(super) fn changed(old: &Value, new: &Value) -> Self {
+        Self::of_fields(old, new, Parents::WhenNew)
+    }
+
+    fn of_fields(old: &Value, new: &Value, parents: Parents) -> Self {
         let mut set = Self::default();
         for (key, value) in new.as_object().into_iter().flatten() {
             let before = old.get(key).unwrap_or(&Value::Null);
@@ -76,15 +80,35 @@ impl FieldSet {
                         let owned = fields.into_iter().filter(|(key, _)| !UNOWNED_METADATA.contains(&key.as_str()));
                         Value::Object(owned.collect())
                     };
-                    difference(&owned(before), &owned(value), &mut vec!["metadata"])
+                    difference(&owned(before), &owned(value), &mut vec!["metadata"], parents)
                 }
-                _ => difference(before, value, &mut vec![key]),
+                _ => difference(before, value, &mut vec![key], parents),
             };
             set.add(format!("f:{key}"), child);
         }
         // An object that is empty is a value of its own, but not at the top.
         set.children.retain(|key, child| key != "f:metadata" || !child.children.is_empty());
         set
+    }
+
+    /// The set without a field and what is in it.
+    pub(super) fn without(mut self, path: &[&str]) -> Self {
+        self.remove(path);
+        self
+    }
+
+    fn remove(&mut self, path: &[&str]) {
+        let Some((name, rest)) = path.split_first() else { return };
+        let key = format!("f:{name}");
+        let Some(child) = self.children.get_mut(&key) else { return };
+        if rest.is_empty() {
+            *child = Self::default();
+        } else {
+            child.remove(rest);
+        }
+        if child.is_empty() {
+            self.children.remove(&key);
+        }
     }
 
     fn add(&mut self, key: String, child: Self) {
@@ -152,7 +176,8 @@ impl FieldSet {
     }
 }
 
-fn segment(key: &str) -> String {
+/// A part of a path as messages name it.
+pub(super) fn segment(key: &str) -> String {
     if let Some(name) = key.strip_prefix("f:") {
         return format!(".{name}");
     }
@@ -181,13 +206,27 @@ pub(super) fn element_key(element: &Value, kind: ListType) -> Option<String> {
     }
 }
 
-fn difference<'a>(old: &'a Value, new: &'a Value, path: &mut Vec<&'a str>) -> FieldSet {
+/// Whether an object or a list that has fields of its own is in a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parents {
+    /// Only its fields are.
+    ByTheirFields,
+    /// It is if it was not there before.
+    WhenNew,
+}
+
+/// What Go's types always have, because it is no pointer, so that it never comes into being.
+const ALWAYS_THERE: &[&str] =
+    &["metadata", "spec", "status", "template", "jobTemplate", "strategy", "updateStrategy", "loadBalancer", "containers"];
+
+fn difference<'a>(old: &'a Value, new: &'a Value, path: &mut Vec<&'a str>, parents: Parents) -> FieldSet {
+    let is_new = parents == Parents::WhenNew && old.is_null() && !path.last().is_some_and(|name| ALWAYS_THERE.contains(name));
     match new {
         Value::Object(fields) if !fields.is_empty() && !is_atomic_map(path) => {
-            let mut set = FieldSet::default();
+            let mut set = FieldSet { member: is_new, ..FieldSet::default() };
             for (key, value) in fields {
                 path.push(key);
-                set.add(format!("f:{key}"), difference(old.get(key).unwrap_or(&Value::Null), value, path));
+                set.add(format!("f:{key}"), difference(old.get(key).unwrap_or(&Value::Null), value, path, parents));
                 path.pop();
             }
             set
@@ -196,12 +235,12 @@ fn difference<'a>(old: &'a Value, new: &'a Value, path: &mut Vec<&'a str>) -> Fi
             let kind = list_type(path);
             let before: BTreeMap<String, &Value> =
                 old.as_array().into_iter().flatten().filter_map(|item| Some((element_key(item, kind)?, item))).collect();
-            let mut set = FieldSet::default();
+            let mut set = FieldSet { member: is_new, ..FieldSet::default() };
             for item in items {
                 let Some(key) = element_key(item, kind) else { continue };
                 let previous = before.get(&key).copied();
                 let mut child = match kind {
-                    ListType::Map(_) => difference(previous.unwrap_or(&Value::Null), item, path),
+                    ListType::Map(_) => difference(previous.unwrap_or(&Value::Null), item, path, parents),
                     _ => FieldSet::default(),
                 };
                 child.member |= previous.is_none();
@@ -238,6 +277,22 @@ mod tests {
         assert_eq!(set.write(), expected);
         assert_eq!(FieldSet::read(&expected), set);
         assert!(set.paths().contains(&r#".spec.containers[name="c"].image"#.to_owned()), "{:?}", set.paths());
+    }
+
+    #[test]
+    fn what_comes_into_being_is_in_the_difference_with_its_fields() {
+        let old = json!({"spec": {"template": {"spec": {"containers": [{"name": "c"}]}}}});
+        let new = json!({
+            "metadata": {"labels": {"a": "b"}},
+            "spec": {"template": {"spec": {"containers": [{"name": "c", "env": [{"name": "E", "value": "1"}]}]}}},
+        });
+        let expected = json!({
+            "f:metadata": {"f:labels": {".": {}, "f:a": {}}},
+            "f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"c\"}": {
+                "f:env": {".": {}, "k:{\"name\":\"E\"}": {".": {}, "f:name": {}, "f:value": {}}},
+            }}}}},
+        });
+        assert_eq!(FieldSet::changed(&old, &new).write(), expected);
     }
 
     #[test]

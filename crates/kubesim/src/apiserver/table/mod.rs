@@ -41,6 +41,14 @@ static PLAIN: Printer = Printer {
     cells: |object, now| vec![name(object), age::since_creation(object, now)],
 };
 
+static SCALES: Printer = Printer {
+    columns: &[NAME, column("Desired", "integer"), column("Available", "integer"), column("Age", "string")],
+    cells: |scale, now| {
+        let [desired, available] = ["/spec/replicas", "/status/replicas"].map(|pointer| json!(number(scale, pointer)));
+        vec![name(scale), desired, available, age::since_creation(scale, now)]
+    },
+};
+
 fn printer(resource: &Resource) -> &'static Printer {
     match (resource.group, resource.plural) {
         ("", "pods") => &pod::PODS,
@@ -58,7 +66,6 @@ fn printer(resource: &Resource) -> &'static Printer {
         ("apps", "deployments") => &workloads::DEPLOYMENTS,
         ("apps", "replicasets") => &workloads::REPLICA_SETS,
         ("apps", "daemonsets") => &workloads::DAEMON_SETS,
-        ("apps", "statefulsets") => &workloads::STATEFUL_SETS,
         ("apps", "controllerrevisions") => &workloads::REVISIONS,
         ("batch", "jobs") => &workloads::JOBS,
         ("batch", "cronjobs") => &workloads::CRON_JOBS,
@@ -69,7 +76,22 @@ fn printer(resource: &Resource) -> &'static Printer {
 impl ApiServer {
     /// Objects as a table. `include` is the request's `includeObject`; the columns are described if asked for.
     pub(super) fn table(&self, resource: &'static Resource, objects: Vec<Value>, include: &str, with_columns: bool) -> Value {
-        let printer = printer(resource);
+        self.print(printer(resource), resource, objects, include, with_columns)
+    }
+
+    /// The scale of an object as a table.
+    pub(super) fn scale_table(&self, resource: &'static Resource, scale: Value, include: &str) -> Value {
+        self.print(&SCALES, resource, vec![scale], include, true)
+    }
+
+    fn print(
+        &self,
+        printer: &Printer,
+        resource: &'static Resource,
+        objects: Vec<Value>,
+        include: &str,
+        with_columns: bool,
+    ) -> Value {
         let now = self.clock().now();
         let revision = match objects.as_slice() {
             [one] => one["metadata"]["resourceVersion"].clone(),

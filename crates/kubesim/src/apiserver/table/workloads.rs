@@ -93,15 +93,6 @@ pub(super) static DAEMON_SETS: Printer = Printer {
     },
 };
 
-pub(super) static STATEFUL_SETS: Printer = Printer {
-    columns: &[NAME, column("Ready", "string"), column("Age", "string"), wide("Containers", "string"), wide("Images", "string")],
-    cells: |object, now| {
-        let [names, images] = containers(object, TEMPLATE);
-        let ready = format!("{}/{}", number(object, "/status/readyReplicas"), number(object, "/spec/replicas"));
-        vec![name(object), json!(ready), age::since_creation(object, now), names, images]
-    },
-};
-
 pub(super) static REVISIONS: Printer = Printer {
     columns: &[NAME, column("Controller", "string"), column("Revision", "string"), column("Age", "string")],
     cells: |object, now| {

@@ -10,9 +10,6 @@ pub(super) fn check(resource: &Resource, old: &Value, new: &Value, errors: &mut 
     let fields: &[&str] = match (resource.group, resource.plural) {
         ("", "pods") => return pod(&old["spec"], &new["spec"], errors),
         ("apps", "deployments" | "replicasets" | "daemonsets") => &["/spec/selector"],
-        ("apps", "statefulsets") => {
-            &["/spec/selector", "/spec/serviceName", "/spec/podManagementPolicy", "/spec/volumeClaimTemplates"]
-        }
         ("batch", "jobs") => {
             let suspended = old["spec"]["suspend"] == true;
             if suspended {

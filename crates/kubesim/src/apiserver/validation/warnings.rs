@@ -11,7 +11,7 @@ use crate::resource::Resource;
 pub(in crate::apiserver) fn warnings(resource: &Resource, object: &Value) -> Vec<String> {
     let path = match (resource.group, resource.plural) {
         ("", "pods") => "spec",
-        ("apps", "deployments" | "replicasets" | "daemonsets" | "statefulsets") | ("batch", "jobs") => "spec.template.spec",
+        ("apps", "deployments" | "replicasets" | "daemonsets") | ("batch", "jobs") => "spec.template.spec",
         ("batch", "cronjobs") => "spec.jobTemplate.spec.template.spec",
         _ => return Vec::new(),
     };

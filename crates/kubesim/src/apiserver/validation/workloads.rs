@@ -1,4 +1,4 @@
-//! What keeps Pods: deployments, replica sets, daemon sets, stateful sets (pkg/apis/apps/validation).
+//! What keeps Pods: deployments, replica sets, daemon sets (pkg/apis/apps/validation).
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1;
 use serde_json::{Value, json};
@@ -14,10 +14,6 @@ pub(super) fn check(resource: &Resource, object: &Value, old: Option<&Value>, er
         "replicasets" => {
             // The real server says so of replica sets, too.
             controller(spec, "ReplicaSet", "deployment", errors);
-            errors.not_negative(spec, "spec", "minReadySeconds");
-        }
-        "statefulsets" => {
-            controller(spec, "StatefulSet", "statefulset", errors);
             errors.not_negative(spec, "spec", "minReadySeconds");
         }
         "daemonsets" => {

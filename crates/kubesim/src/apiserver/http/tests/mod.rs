@@ -1,5 +1,7 @@
 //! The API through `kube::Client`, in virtual time.
 
+mod bad_requests;
+mod clients;
 mod exec;
 mod fuzz;
 mod large;
