@@ -168,10 +168,9 @@ fn unescaped(text: &str) -> String {
             Some('n') => plain.push('\n'),
             Some('t') => plain.push('\t'),
             Some('r') => plain.push('\r'),
-            Some('\\') => plain.push('\\'),
+            Some('\\') | None => plain.push('\\'),
             Some('c') => return plain,
             Some(c) => plain.extend(['\\', c]),
-            None => plain.push('\\'),
         }
     }
     plain
@@ -214,8 +213,7 @@ fn test(shell: &Shell, words: &[&str]) -> Result<bool, Problem> {
     Ok(match words {
         [] => false,
         ["!", rest @ ..] => !test(shell, rest)?,
-        [text] => !text.is_empty(),
-        ["-n", text] => !text.is_empty(),
+        [text] | ["-n", text] => !text.is_empty(),
         ["-z", text] => text.is_empty(),
         ["-e", path] => shell.files.read(&absolute(path)).is_ok() || shell.files.list(&absolute(path)).is_ok(),
         ["-f" | "-r", path] => shell.files.read(&absolute(path)).is_ok(),
@@ -257,7 +255,7 @@ fn seq(words: &[&str]) -> Result<Said, Problem> {
     };
     let within = |number: &i64| if step > 0 { *number <= last } else { *number >= last };
     let numbers = std::iter::successors(Some(first), |number| number.checked_add(step)).take_while(within).take(MOST_NUMBERS);
-    Ok(Said { out: numbers.map(|number| format!("{number}\n")).collect(), ..Said::default() })
+    Ok(Said { out: numbers.flat_map(|number| [number.to_string(), "\n".to_owned()]).collect(), ..Said::default() })
 }
 
 /// `expr` with one operation. It fails when its value is 0.

@@ -79,7 +79,10 @@ impl<'a> Lexer<'a> {
         }
         let Some(c) = self.chars.peek().copied() else { return Ok(Token::End) };
         match c {
-            '\n' => self.sign(Token::Line),
+            '\n' => {
+                self.chars.next();
+                Ok(Token::Line)
+            }
             ';' => {
                 self.chars.next();
                 if self.chars.peek() == Some(&';') { unknown(";;") } else { Ok(Token::Semicolon) }
@@ -99,11 +102,6 @@ impl<'a> Lexer<'a> {
             }
             _ => self.word_or_redirect(),
         }
-    }
-
-    fn sign(&mut self, token: Token) -> Result<Token, Problem> {
-        self.chars.next();
-        Ok(token)
     }
 
     fn word_or_redirect(&mut self) -> Result<Token, Problem> {
@@ -266,11 +264,10 @@ impl<'a> Lexer<'a> {
             let c = self.chars.next().ok_or_else(|| unterminated('('))?;
             match (quote, c) {
                 (Some(end), c) if c == end => quote = None,
-                (Some(_), _) => {}
                 (None, '\'' | '"') => quote = Some(c),
                 (None, '(') => open += 1,
                 (None, ')') => open -= 1,
-                (None, _) => {}
+                _ => {}
             }
             if open == 0 {
                 return Ok(text);

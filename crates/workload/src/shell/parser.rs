@@ -202,7 +202,9 @@ impl Parser<'_> {
             break;
         }
         self.advance()?;
-        ends.into_iter().for_each(|jump| self.land(jump));
+        for jump in ends {
+            self.land(jump);
+        }
         self.no_redirect()
     }
 
@@ -254,7 +256,9 @@ impl Parser<'_> {
         self.advance()?;
         self.push(Op::Jump(top));
         let breaks = self.loops.pop().map(|ended| ended.breaks).unwrap_or_default();
-        breaks.into_iter().for_each(|jump| self.land(jump));
+        for jump in breaks {
+            self.land(jump);
+        }
         Ok(())
     }
 
@@ -275,11 +279,7 @@ impl Parser<'_> {
 
     fn simple(&mut self) -> Result<(), Problem> {
         let mut command = Simple::default();
-        loop {
-            match &self.ahead {
-                Token::Word(_) | Token::Redirect(_) => {}
-                _ => break,
-            }
+        while matches!(self.ahead, Token::Word(_) | Token::Redirect(_)) {
             match self.advance()? {
                 Token::Word(word) => match assignment(&word).filter(|_| command.words.is_empty()) {
                     Some(assignment) => command.assignments.push(assignment),

@@ -287,10 +287,10 @@ fn a_node_that_is_deleted_stays_away_and_a_lease_belongs_to_its_node() {
         lab.until(5.0).await;
         let lease = async || lab.client.get::<Lease>("kube-node-lease", NODE).await;
         let owner = |lease: &Lease| lease.metadata.owner_references.as_ref().unwrap()[0].kind.clone();
-        assert_eq!(owner(&*lease().await.unwrap()), "Node");
+        assert_eq!(owner(&lease().await.unwrap()), "Node");
         lab.client.delete::<Lease>("kube-node-lease", NODE, &DeleteOptions::default()).await.unwrap();
         lab.until(20.0).await;
-        assert_eq!(owner(&*lease().await.unwrap()), "Node");
+        assert_eq!(owner(&lease().await.unwrap()), "Node");
         lab.client.delete::<Node>("", NODE, &DeleteOptions::default()).await.unwrap();
         lab.client.delete::<Lease>("kube-node-lease", NODE, &DeleteOptions::default()).await.unwrap();
         lab.until(400.0).await;
