@@ -213,10 +213,8 @@ fn image_problem(pod: &ObjectObservation) -> Option<Cause> {
         let message = waiting.get("message").and_then(Value::as_str).unwrap_or(reason);
         let text = format!("the image `{image}` cannot be pulled ({reason}): {message}");
         let container = status.get("name").and_then(Value::as_str).map(str::to_owned);
-        let certain_after = match is_retried {
-            false => Some(SETTLING),
-            true => NO_SUCH_IMAGE.iter().any(|part| message.contains(part)).then_some(SECOND_ATTEMPT),
-        };
+        let is_final = || NO_SUCH_IMAGE.iter().any(|part| message.contains(part));
+        let certain_after = if is_retried { is_final().then_some(SECOND_ATTEMPT) } else { Some(SETTLING) };
         Some(Cause { text, certain_after, container })
     })
 }

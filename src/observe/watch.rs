@@ -378,9 +378,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_is_silent_for_too_long_is_lost() {
-        let service = tower::service_fn(|_: http::Request<Body>| async {
-            Err::<http::Response<Body>, _>(io::ErrorKind::Other.into()) as Result<_, io::Error>
-        });
+        let unreachable = || Err::<http::Response<Body>, io::Error>(io::ErrorKind::ConnectionRefused.into());
+        let service = tower::service_fn(move |_: http::Request<Body>| std::future::ready(unreachable()));
         let (sender, _entries) = mpsc::unbounded_channel();
         let sink = Sink { clock: Clock::from_wall_clock(), entries: sender };
         let clock = sink.clock;
