@@ -86,6 +86,9 @@ pub struct Begun {
     pub namespace: String,
     /// Images that stand-ins played.
     pub stand_ins: Vec<String>,
+    /// The kinds that were watched, as API version and kind; a timeline that does not say so may tell of any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<Vec<(String, String)>>,
 }
 
 /// What came of an action.
@@ -214,7 +217,7 @@ pub enum ReadError {
     Head,
     /// Written by a later labproof.
     #[error("line 1: the timeline has version {0}, this program reads up to {TIMELINE_VERSION}; use a newer labproof")]
-    Version(u32),
+    Version(u64),
 }
 
 /// Writes one entry as one line.
@@ -224,25 +227,39 @@ pub fn write_entry(out: &mut impl Write, entry: &Entry) -> io::Result<()> {
 }
 
 /// Reads a whole timeline. A last line that was cut off in the middle (its writer was killed) is left out.
-pub fn read(input: impl BufRead) -> Result<Vec<Entry>, ReadError> {
-    let lines: Vec<String> =
-        input.lines().enumerate().map(|(i, line)| line.map_err(|e| ReadError::Io(i + 1, e))).collect::<Result<_, _>>()?;
-    let mut entries: Vec<Entry> = Vec::with_capacity(lines.len());
-    for (i, line) in lines.iter().enumerate() {
-        let entry: Entry = match serde_json::from_str(line) {
+pub fn read(mut input: impl BufRead) -> Result<Vec<Entry>, ReadError> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        if input.read_until(b'\n', &mut line).map_err(|error| ReadError::Io(number, error))? == 0 {
+            break;
+        }
+        if number == 1 {
+            check_version(&line)?;
+        }
+        let entry: Entry = match serde_json::from_slice(&line) {
             Ok(entry) => entry,
-            Err(error) if error.is_eof() && i > 0 && i + 1 == lines.len() => break,
-            Err(error) => return Err(ReadError::Entry { line: i + 1, error }),
+            Err(_) if number > 1 && !line.ends_with(b"\n") => break,
+            Err(error) => return Err(ReadError::Entry { line: number, error }),
         };
         if entries.last().is_some_and(|last| last.t > entry.t) {
-            return Err(ReadError::Order(i + 1));
+            return Err(ReadError::Order(number));
         }
         entries.push(entry);
     }
     match entries.first().map(|entry| &entry.what) {
-        Some(Observation::Begun(begun)) if begun.version > TIMELINE_VERSION => Err(ReadError::Version(begun.version)),
         Some(Observation::Begun(_)) => Ok(entries),
         _ => Err(ReadError::Head),
+    }
+}
+
+/// A later version may say anything in other words, but its version.
+fn check_version(first: &[u8]) -> Result<(), ReadError> {
+    let head: Value = serde_json::from_slice(first).unwrap_or_default();
+    match head.pointer("/what/begun/version").and_then(Value::as_u64) {
+        Some(version) if version > u64::from(TIMELINE_VERSION) => Err(ReadError::Version(version)),
+        _ => Ok(()),
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Moment {
     pub(super) seen: Duration,
     /// The timeline's entry.
     pub(super) entry: usize,
+    /// It was so already when the action was sent.
+    pub(super) is_initial: bool,
 }
 
 impl Moment {
@@ -49,6 +51,11 @@ pub(super) trait ClaimJudge {
     /// The rows that the object of this uid must still become like, the next one first.
     fn pending(&self, uid: &str) -> Vec<&Row>;
 
+    /// A gap in which the next of them may have come, and gone.
+    fn gap_before_next(&self, _uid: &str) -> Option<Gap> {
+        None
+    }
+
     /// Whether it has no time of its own: it lasts as long as the step.
     fn is_open_ended(&self) -> bool {
         false
@@ -66,14 +73,17 @@ pub(super) fn late_look(allowed: Duration) -> Duration {
     (allowed / 4).clamp(Duration::from_secs(2), Duration::from_secs(15))
 }
 
+/// What a verdict's message says of what is older than the step.
+pub(super) const THERE_BEFORE: &str = "was there already when the action was sent";
+
 /// A time as reports print it: `t+25.3s`.
 pub(crate) fn at(time: Duration) -> String {
     format!("t+{:.1}s", time.as_secs_f64())
 }
 
-/// When something was seen, in words; what was there at the step's very beginning was there before.
-pub(super) fn seen_at(time: Duration) -> String {
-    if time.is_zero() { "was there already when the action was sent".to_owned() } else { format!("was seen at {}", at(time)) }
+/// When something was seen, in words.
+pub(super) fn seen_at(moment: Moment) -> String {
+    if moment.is_initial { THERE_BEFORE.to_owned() } else { format!("was seen at {}", at(moment.seen)) }
 }
 
 /// A row and when it is due, in words; an event has no row of its own.

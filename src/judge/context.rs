@@ -1,5 +1,6 @@
 //! Shows what was seen around a failure.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -36,10 +37,20 @@ pub fn around(entries: &[Entry], zero: Duration, expectation: &Expectation, verd
     let seen = &entries[..entries.partition_point(|entry| entry.t <= until)];
     FailureContext {
         rows: rows(seen, zero, expectation, verdict),
-        events: last(MOST_EVENTS, seen.iter().rev().filter_map(|entry| event(entry, zero))),
+        events: events(seen, zero),
         log: last(MOST_LOG_LINES, seen.iter().rev().filter_map(|entry| log_line(entry, zero, expectation))),
-        hint: hint(expectation, verdict),
+        hint: hint(expectation, verdict, seen, zero),
     }
+}
+
+/// The last events, each as it was last.
+fn events(entries: &[Entry], zero: Duration) -> Vec<String> {
+    let mut told = BTreeSet::new();
+    let newest = entries.iter().rev().filter(|entry| match &entry.what {
+        Observation::Object(event) if event.kind == "Event" => told.insert(&event.uid),
+        _ => false,
+    });
+    last(MOST_EVENTS, newest.filter_map(|entry| event(entry, zero)))
 }
 
 /// The first ones of what is told from the last to the first, in order of time.
@@ -56,6 +67,11 @@ fn rows(entries: &[Entry], zero: Duration, expectation: &Expectation, verdict: &
         _ => None,
     });
     let asked = asked(expectation);
+    let kind = match &expectation.subject {
+        Subject::Object(object) => object.kind.as_str(),
+        Subject::Selection(selection) => selection.kind.as_str(),
+        Subject::Event(_) | Subject::Log(_) => "Pod",
+    };
     let mut rows: Vec<ObservedRow> = Vec::new();
     for (position, entry) in entries.iter().enumerate() {
         let Observation::Object(object) = &entry.what else { continue };
@@ -65,7 +81,7 @@ fn rows(entries: &[Entry], zero: Duration, expectation: &Expectation, verdict: &
         let row = ObservedRow {
             t: entry.t.as_secs_f64() - zero.as_secs_f64(),
             object: named(object),
-            cells: cells(object, &asked, epoch, entry.t),
+            cells: cells(object, if object.kind == kind { &asked } else { &[] }, epoch, entry.t),
             decisive: verdict.evidence.contains(&position),
         };
         let is_news = rows.iter().rfind(|before| before.object == row.object).is_none_or(|before| !looks_like(before, &row));
@@ -94,7 +110,7 @@ fn named(object: &ObjectObservation) -> String {
 }
 
 /// Whether the expectation is about this object, or about what comes from it.
-fn is_concerned(subject: &Subject, object: &ObjectObservation) -> bool {
+pub(super) fn is_concerned(subject: &Subject, object: &ObjectObservation) -> bool {
     let is_pod = object.api_version == "v1" && object.kind == "Pod";
     match subject {
         Subject::Object(wanted) => {

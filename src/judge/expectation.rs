@@ -9,7 +9,6 @@ use super::cause::{self, Cause};
 use super::claim::{ClaimJudge, Gap, Moment, at, fail, inconclusive};
 use super::each::Each;
 use super::every::{Every, Rhythm};
-use super::log_lines;
 use super::never::Never;
 use super::occurrences::is_like;
 use super::prospects::Prospects;
@@ -17,7 +16,7 @@ use super::sequence::Sequence;
 use super::view::View;
 use super::watched::{Watched, together};
 use super::world::{Known, World, picks};
-use crate::scenario::{Claim, Expectation};
+use crate::scenario::{Claim, Expectation, Row};
 use crate::timeline::{Change, LogLine, ObjectObservation, Stream};
 use crate::verdict::{Deviation, Outcome, Verdict};
 
@@ -56,8 +55,11 @@ impl ExpectationJudge {
         let prospects = Prospects::default();
         let mut judge =
             Self { watched, claim, prospects, step, silent, is_blind, is_listing: false, late_logs: None, verdict: None };
-        if !is_blind {
-            judge.look(world, Duration::ZERO, Duration::ZERO);
+        let unwatched = judge.watched.kinds().into_iter().find(|(api_version, kind)| !world.is_watched(api_version, kind));
+        if let Some((_, kind)) = unwatched {
+            judge.verdict = Some(inconclusive(Duration::ZERO, format!("no {kind} was watched when this was recorded"), Vec::new()));
+        } else if !is_blind {
+            judge.look(world, Moment { is_initial: true, ..since(Duration::ZERO, Duration::ZERO) });
         }
         judge
     }
@@ -104,7 +106,7 @@ impl ExpectationJudge {
         if self.verdict.is_none() && self.claim.due().is_some_and(|due| now >= due) {
             self.verdict = self.claim.advance(now).map(|verdict| self.with_cause(verdict));
             if self.verdict.is_none() {
-                self.look(world, now, now);
+                self.look(world, since(now, now));
             }
         }
     }
@@ -115,17 +117,17 @@ impl ExpectationJudge {
             return;
         }
         if self.watched.is_about(object) && !self.is_listing {
-            self.observe_object(object, known.map(|known| &known.observed), self.widened(moment));
+            self.observe_object(object, known.map(|known| &known.observed), self.widened(moment), world);
         }
         if self.verdict.is_none() && object.kind == "Pod" {
-            self.update_prospects(object, known, moment, world);
+            self.update_prospects(Some(&object.name), moment, world);
         }
     }
 
     /// A line of a log was written.
     pub(super) fn take_line(&mut self, line: &LogLine, moment: Moment, world: &World) {
         let Watched::Log(source, lines) = &mut self.watched else { return };
-        if self.verdict.is_none() && !self.is_blind && lines.take(source, line, moment.entry, world) {
+        if self.verdict.is_none() && !self.is_blind && lines.take(source, line, world) {
             let moment = self.widened(moment);
             self.verdict = self.claim.observe(moment, &View::Line(Cow::Borrowed(&line.line)));
         }
@@ -156,12 +158,12 @@ impl ExpectationJudge {
     pub(super) fn resumed(&mut self, stream: &Stream, now: Duration, world: &World) {
         let since = self.silent.remove(stream);
         if self.verdict.is_none() && std::mem::take(&mut self.is_listing) {
-            self.look(world, since.unwrap_or(now), now);
+            self.look(world, self::since(since.unwrap_or(now), now));
         }
         if self.verdict.is_none() && self.is_blind && self.silent.is_empty() {
             self.is_blind = false;
             self.verdict = self.claim.gap(Gap { from: Duration::ZERO, to: now });
-            self.look(world, Duration::ZERO, now);
+            self.look(world, self::since(Duration::ZERO, now));
         }
     }
 
@@ -173,20 +175,41 @@ impl ExpectationJudge {
     }
 
     /// Looks at what lasts: it has become so after the first time, and is so at the second.
-    fn look(&mut self, world: &World, after: Duration, seen: Duration) {
+    fn look(&mut self, world: &World, moment: Moment) {
         for (entry, view) in self.watched.look(world) {
             if self.verdict.is_none() {
-                self.verdict = self.claim.observe(Moment { after, seen, entry }, &view);
+                self.verdict = self.claim.observe(Moment { entry, ..moment }, &view);
             }
         }
-        for name in self.watched.pods(world) {
-            if let Some(pod) = world.named("v1", "Pod", &name).filter(|_| self.verdict.is_none()) {
-                self.update_prospects(&pod.observed, Some(pod), Moment { after, seen, entry: pod.last }, world);
+        for pod in world.of_kind("v1", "Pod") {
+            self.look_at_previous_logs(&pod.observed, moment, world);
+        }
+        if self.verdict.is_none() {
+            self.update_prospects(None, moment, world);
+        }
+    }
+
+    /// The previous log of a Pod in this state, as far as it has not been looked at.
+    fn look_at_previous_logs(&mut self, pod: &ObjectObservation, moment: Moment, world: &World) {
+        let Watched::Log(source, lines) = &mut self.watched else { return };
+        let shown = lines.take_pod(source, pod, world.logs());
+        if shown.has_lost && self.verdict.is_none() {
+            self.verdict = self.claim.gap(Gap { from: moment.after, to: moment.seen });
+        }
+        for (entry, line) in shown.lines {
+            if self.verdict.is_none() {
+                self.verdict = self.claim.observe(Moment { entry, ..moment }, &View::Line(Cow::Owned(line)));
             }
         }
     }
 
-    fn observe_object(&mut self, object: &Arc<ObjectObservation>, known: Option<&Arc<ObjectObservation>>, moment: Moment) {
+    fn observe_object(
+        &mut self,
+        object: &Arc<ObjectObservation>,
+        known: Option<&Arc<ObjectObservation>>,
+        moment: Moment,
+        world: &World,
+    ) {
         match &mut self.watched {
             Watched::Object(_) => self.verdict = self.claim.observe(moment, &View::Object(known.cloned())),
             Watched::Together(selection, members) => {
@@ -211,76 +234,86 @@ impl ExpectationJudge {
                 }
             }
             Watched::Event(..) => {}
-            Watched::Log(source, lines) => {
-                for (entry, line) in lines.take_pod(source, object) {
-                    if self.verdict.is_none() {
-                        self.verdict = self.claim.observe(Moment { entry, ..moment }, &View::Line(Cow::Owned(line)));
-                    }
-                }
-            }
+            Watched::Log(..) => self.look_at_previous_logs(object, moment, world),
         }
     }
 
-    /// A Pod has changed; can what is expected still come?
-    fn update_prospects(&mut self, pod: &ObjectObservation, known: Option<&Known>, moment: Moment, world: &World) {
-        let name = match &self.watched {
-            Watched::Object(object) if object.kind == "Deployment" || (object.kind == "Pod" && object.name == pod.name) => {
-                &object.name
-            }
-            Watched::Together(s, _) | Watched::OneByOne(s) if s.kind == "Pod" && s.selector.matches(&pod.object) => &pod.name,
-            Watched::Log(source, _) if log_lines::is_picked(source, pod) => &pod.name,
-            _ => return,
-        };
-        let cause = self.find_cause(name, known, world);
-        self.prospects.update(name, cause, moment);
+    /// A Pod has changed, or all may have: can what is expected still come?
+    fn update_prospects(&mut self, pod: Option<&str>, moment: Moment, world: &World) {
+        let sources = self.watched.sources(world);
+        let is_concerned = |known: &&&Known| pod.is_none_or(|pod| known.observed.kind != "Pod" || known.observed.name == pod);
+        let causes: Vec<_> = sources
+            .iter()
+            .filter(is_concerned)
+            .map(|known| (known.observed.name.clone(), self.find_cause(known, world), known.last))
+            .collect();
+        if let Some(pod) = pod.filter(|pod| sources.iter().all(|known| known.observed.name != **pod)) {
+            self.prospects.update(pod, None, moment);
+        }
+        for (name, cause, entry) in causes {
+            self.prospects.update(&name, cause, Moment { entry, ..moment });
+        }
     }
 
-    /// Why the object of this name does not become what is expected; `pod` is what is known of the Pod if it is one.
-    fn find_cause(&self, name: &str, pod: Option<&Known>, world: &World) -> Option<Cause> {
-        if let Watched::Object(object) = &self.watched
-            && object.kind == "Deployment"
-        {
-            let deployment = &world.object(object)?.observed;
-            return cause::of_deployment(&self.claim.pending(&deployment.uid), deployment, self.step, world);
+    /// Why this Pod, or this maker of Pods, does not become what is expected.
+    fn find_cause(&self, known: &Known, world: &World) -> Option<Cause> {
+        let pending = self.claim.pending(&known.observed.uid);
+        if pending.is_empty() {
+            return None;
         }
-        let pod = pod?;
-        let pending = self.claim.pending(&pod.observed.uid);
         match &self.watched {
-            Watched::Object(_) => cause::of_pod(&pending, pod, self.step, world),
-            Watched::Log(..) if !pending.is_empty() => cause::of_container(&pod.observed),
+            Watched::Log(source, _) => cause::of_log(source, known, self.step, world),
+            Watched::Event(pattern, _) => cause::of_event(pattern, known, self.step, world),
+            _ if known.observed.kind != "Pod" => cause::of_workload(&pending, &known.observed, self.step, world),
+            Watched::Object(_) => cause::of_pod(&pending, known, self.step, world),
             Watched::Together(..) | Watched::OneByOne(_) => {
-                let cause = cause::of_pod(&pending, pod, self.step, world)?;
-                Some(Cause { text: format!("pod {name}: {}", cause.text), ..cause })
+                cause::of_pod(&pending, known, self.step, world).map(|cause| cause.of_one_named(&known.observed.name))
             }
-            _ => None,
         }
     }
 
     /// What is lost for certain is given up at once.
     fn find_lost(&mut self, now: Duration, world: &World) -> Option<Verdict> {
-        for name in self.prospects.certain(now) {
+        let certain = self.prospects.certain(now);
+        if certain.is_empty() {
+            return None;
+        }
+        if world.pods_are_silent() {
+            self.prospects.begin_anew(now);
+            return None;
+        }
+        for name in certain {
             let (_, entry) = self.prospects.of(&name)?;
-            let cause = self.find_cause(&name, world.named("v1", "Pod", &name), world);
-            if cause.as_ref().is_none_or(|cause| cause.certain_after.is_none()) {
-                self.prospects.update(&name, cause, Moment { after: now, seen: now, entry });
+            let known = self.watched.sources(world).into_iter().find(|known| known.observed.name == name);
+            let cause = known.and_then(|known| self.find_cause(known, world));
+            let Some(lost) = cause.clone().filter(|cause| cause.certain_after.is_some()) else {
+                let moment = Moment { after: now, seen: now, entry, is_initial: false };
+                self.prospects.update(&name, cause, moment);
                 continue;
+            };
+            let uid = known.map_or("", |known| &known.observed.uid);
+            let expected = self.claim.pending(uid).first().map(|row| self.in_words(row)).unwrap_or_default();
+            let message = format!("{expected} can no longer be reached: {}", lost.text);
+            if let Some(gap) = self.claim.gap_before_next(uid) {
+                let hidden = format!(
+                    "{message}; it may have been there between {} and {}, when nothing was observed",
+                    at(gap.from),
+                    at(gap.to)
+                );
+                return Some(Verdict { cause: Some(lost.text), ..inconclusive(now, hidden, vec![entry]) });
             }
-            let expected = self.expected(&name, world);
-            let cause = cause?.text;
-            let verdict = fail(Deviation::Missing, now, format!("{expected} can no longer be reached: {cause}"), vec![entry]);
-            return Some(Verdict { expected: Some(expected), cause: Some(cause), ..verdict });
+            let verdict = fail(Deviation::Missing, now, message, vec![entry]);
+            return Some(Verdict { expected: Some(expected), cause: Some(lost.text), ..verdict });
         }
         None
     }
 
-    /// The row that the object of this name must become like next.
-    fn expected(&self, name: &str, world: &World) -> String {
-        let uid = match &self.watched {
-            Watched::Object(object) => world.object(object),
-            _ => world.named("v1", "Pod", name),
-        };
-        let pending = self.claim.pending(uid.map_or("", |known| &known.observed.uid));
-        pending.first().map(ToString::to_string).unwrap_or_default()
+    /// A row in words; an event has none of its own.
+    fn in_words(&self, row: &Row) -> String {
+        match &self.watched {
+            Watched::Event(pattern, _) => format!("the {pattern}"),
+            _ => row.to_string(),
+        }
     }
 
     /// What is missing at its deadline may be so for a reason.
@@ -290,6 +323,11 @@ impl ExpectationJudge {
         }
         Verdict { cause: self.prospects.any().map(str::to_owned), ..verdict }
     }
+}
+
+/// What is so at the second time has become so after the first.
+fn since(after: Duration, seen: Duration) -> Moment {
+    Moment { after, seen, entry: 0, is_initial: false }
 }
 
 fn claim_judge(claim: &Claim, watched: &Watched) -> Box<dyn ClaimJudge + Send> {

@@ -50,7 +50,7 @@ impl ClaimJudge for Never {
             let message = format!("{seen} came between {} and {}, when nothing was observed", at(moment.after), at(moment.seen));
             return Some(inconclusive(moment.seen, message, vec![moment.entry]));
         }
-        let message = format!("{seen} {}, which must never be", seen_at(moment.seen));
+        let message = format!("{seen} {}, which must never be", seen_at(moment));
         let verdict = fail(Deviation::Contradicted, moment.seen, message, vec![moment.entry]);
         let row = self.row.to_string();
         let expected = if row.is_empty() { "never the event".to_owned() } else { format!("never {row}") };

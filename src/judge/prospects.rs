@@ -54,8 +54,14 @@ impl Prospects {
         self.0.get(name).map(|lost| (lost.cause.text.as_str(), lost.entry))
     }
 
-    /// Some cause, certain or not.
+    /// Some cause: a certain one if there is one.
     pub(super) fn any(&self) -> Option<&str> {
-        self.0.values().next().map(|lost| lost.cause.text.as_str())
+        let lost = self.0.values().min_by_key(|lost| lost.cause.certain_after.is_none());
+        lost.map(|lost| lost.cause.text.as_str())
+    }
+
+    /// It is not known whether the causes still hold: they must last for their time anew.
+    pub(super) fn begin_anew(&mut self, now: Duration) {
+        self.0.values_mut().for_each(|lost| lost.since = now);
     }
 }

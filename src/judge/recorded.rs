@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::running::{RunningStep, not_run};
 use super::world::World;
 use crate::report::{ClusterFacts, REPORT_VERSION, Report, ScenarioReport, StepReport, StepState};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Step};
 use crate::timeline::{Entry, Observation};
 
 /// A timeline that cannot be judged by a scenario.
@@ -38,6 +38,20 @@ pub enum RecordingError {
         scenario: String,
         /// How many steps the scenario has.
         steps: usize,
+    },
+    /// A step of it did something else.
+    #[error(
+        "step {step} of the timeline is `{recorded}`, but that of the scenario `{scenario}` is `{action}`; judge it with the file that it was recorded with"
+    )]
+    OtherAction {
+        /// The step, counted from 1.
+        step: usize,
+        /// The timeline's action in words.
+        recorded: String,
+        /// The scenario.
+        scenario: String,
+        /// The scenario's action in words.
+        action: String,
     },
     /// Its steps do not follow each other.
     #[error("entry {entry} of the timeline: step {step} {what}; the file was changed, or it is two timelines in one")]
@@ -102,6 +116,7 @@ pub fn judge_recording(scenario: &Scenario, entries: &[Entry]) -> Result<Vec<Ste
                 scenario: scenario.name.clone(),
                 steps: scenario.steps.len(),
             })?;
+            check_action(scenario, step, reports.len(), action)?;
             running.get_or_insert_with(|| RunningStep::new(step, std::mem::take(&mut world)));
         }
         match running.take() {
@@ -131,6 +146,14 @@ fn check_head(scenario: &Scenario, entries: &[Entry]) -> Result<(), RecordingErr
         }
         _ => Err(RecordingError::Head),
     }
+}
+
+fn check_action(scenario: &Scenario, step: &Step, index: usize, recorded: &str) -> Result<(), RecordingError> {
+    let action = step.action.to_string();
+    if action == recorded {
+        return Ok(());
+    }
+    Err(RecordingError::OtherAction { step: index + 1, recorded: recorded.to_owned(), scenario: scenario.name.clone(), action })
 }
 
 /// Steps begin and end one after the other; `done` of them have ended.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::action::{judge_action, unsettled};
 use super::context;
+use super::hint::timed_row;
 use super::step::StepJudge;
 use super::world::World;
 use crate::report::{ExpectationReport, StepReport, StepState};
-use crate::scenario::{Action, Step};
+use crate::scenario::{Action, Claim, Expectation, Location, ObjectRef, Row, Step, Subject};
 use crate::timeline::{ActionResult, Entry, Observation};
 use crate::verdict::{Outcome, Verdict};
 
@@ -112,6 +113,12 @@ impl<'a> RunningStep<'a> {
                 && verdict.outcome != Outcome::Pass
             {
                 report.context = Some(context::around(entries, started, expectation, verdict));
+                report.location = place(expectation, verdict);
+            }
+            if let (None, Some(verdict)) = (expectation, &verdict)
+                && verdict.outcome != Outcome::Pass
+            {
+                report.context = target(self.step).map(|target| context::around(entries, started, &target, verdict));
             }
             report.verdict = verdict;
         }
@@ -153,12 +160,30 @@ pub fn not_run(step: &Step) -> StepReport {
     }
 }
 
+/// Where what failed stands in the file: the row, if it is one of several.
+fn place(expectation: &Expectation, verdict: &Verdict) -> Location {
+    let is_one_of_several = matches!(&expectation.claim, Claim::Sequence { rows, .. } if rows.len() > 1);
+    let row = timed_row(expectation, verdict).filter(|_| is_one_of_several);
+    row.map_or(expectation.location, |row| row.location)
+}
+
 /// The expectations of a step without verdicts; what the action must answer comes first.
 fn expectations(step: &Step) -> Vec<ExpectationReport> {
     let undecided =
         |expectation, location| ExpectationReport { expectation, location, verdict: None, context: None, histories: None };
     let of_action = answers(&step.action).then(|| undecided(format!("{}: the answer", step.action), step.location));
     of_action.into_iter().chain(step.expect.iter().map(|e| undecided(e.to_string(), e.location))).collect()
+}
+
+/// What is looked at around an answer that is not the expected one: the Pod or Service that gave it.
+fn target(step: &Step) -> Option<Expectation> {
+    let object = match &step.action {
+        Action::Exec(exec) => ObjectRef { api_version: "v1".to_owned(), kind: "Pod".to_owned(), name: exec.pod.clone() },
+        Action::Request(request) => request.to.clone(),
+        _ => return None,
+    };
+    let claim = Claim::Never { row: Row::default(), hold: None };
+    Some(Expectation { subject: Subject::Object(object), claim, location: step.location })
 }
 
 /// Whether the action must be answered in a certain way.

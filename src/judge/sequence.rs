@@ -17,6 +17,8 @@ pub(super) struct Sequence {
     is_holding: bool,
     /// How much earlier that time may have been over; set for the look that follows.
     slack: Duration,
+    /// While the current row has to stay: since when the subject has been like each row.
+    like_since: Vec<Option<Moment>>,
     /// When each row was seen last before it was its turn.
     before_its_turn: Vec<Option<Moment>>,
     gaps: Vec<Gap>,
@@ -41,6 +43,7 @@ impl Sequence {
             reached: Vec::new(),
             is_holding: false,
             slack: Duration::ZERO,
+            like_since: before_its_turn.clone(),
             before_its_turn,
             gaps: Vec::new(),
             nearest: None,
@@ -105,14 +108,22 @@ impl Sequence {
         Some(Verdict { expected: Some(wanted(current)), nearest_miss, ..verdict })
     }
 
-    /// Goes on to as many rows as the view is like.
-    fn reach(&mut self, moment: Moment, view: &View<'_>) -> Option<Verdict> {
+    /// The current row has to stay, and does; the rows after it may have come meanwhile.
+    fn note_while_holding(&mut self, moment: Moment, view: &View<'_>) {
+        for (row, since) in self.rows.iter().zip(&mut self.like_since).skip(self.reached.len()) {
+            *since = view.is_like(&row.row).then(|| since.unwrap_or(moment));
+        }
+    }
+
+    /// Goes on to as many rows as the view is like. One that came while the row before had to stay has come then.
+    fn reach(&mut self, now: Moment, view: &View<'_>) -> Option<Verdict> {
         while !self.is_holding
             && let Some(next) = self.next()
             && view.is_like(&next.row)
         {
             let holds = !next.when.hold.is_zero();
-            if let Some(verdict) = self.check_window(moment, view) {
+            let moment = self.like_since.get_mut(self.reached.len()).and_then(Option::take).unwrap_or(now);
+            if let Some(verdict) = self.check_window(moment, now.seen, view) {
                 return Some(verdict);
             }
             self.note_transition(moment);
@@ -120,18 +131,23 @@ impl Sequence {
             self.reached.push(moment);
             self.is_holding = holds;
         }
-        self.is_complete().then(|| self.passed(moment.seen))
+        if self.is_holding {
+            self.note_while_holding(now, view);
+        } else {
+            self.like_since.fill(None);
+        }
+        self.is_complete().then(|| self.passed(now.seen))
     }
 
     /// The next row is seen; was it time?
-    fn check_window(&self, moment: Moment, view: &View<'_>) -> Option<Verdict> {
+    fn check_window(&self, moment: Moment, decided: Duration, view: &View<'_>) -> Option<Verdict> {
         let next = self.next()?;
         let when = next.when;
         let row = named(&next.row, view);
-        let unsure = |message: String| Some(inconclusive(moment.seen, message, self.evidence(Some(moment))));
-        let seen = seen_at(moment.seen);
+        let unsure = |message: String| Some(inconclusive(decided, message, self.evidence(Some(moment))));
+        let seen = seen_at(moment);
         let wrong = |deviation, message: String| {
-            let verdict = fail(deviation, moment.seen, message, self.evidence(Some(moment)));
+            let verdict = fail(deviation, decided, message, self.evidence(Some(moment)));
             let nearest_miss = Some(format!("{row} at {}", at(moment.seen)));
             Some(Verdict { expected: Some(wanted(next)), nearest_miss, ..verdict })
         };
@@ -150,7 +166,9 @@ impl Sequence {
             let came = gap(Gap { from: moment.after, to: moment.seen });
             return unsure(format!("{row} came {came}; its window is {}..{}", at(when.earliest), at(when.latest)));
         }
-        let before = self.gap_before(when.earliest)?;
+        // A row that must stay from its first time on must not have come and gone before it was seen.
+        let first_time = if when.hold.is_zero() { when.earliest } else { moment.seen };
+        let before = self.gap_before(first_time)?;
         unsure(format!("{row} {seen}; it may have been there before, {}", gap(before)))
     }
 
@@ -181,7 +199,7 @@ impl Sequence {
             return None;
         }
         let next = self.next().unwrap_or(current);
-        let (seen, expected) = (view.describe(&next.row), wanted(next));
+        let (seen, expected) = (view.describe(&both(&current.row, &next.row)), wanted(next));
         let is_later = self.rows.iter().skip(self.reached.len() + 1).any(|later| view.is_like(&later.row));
         let (deviation, what) =
             if is_later { (Deviation::OutOfOrder, "a later row") } else { (Deviation::Extra, "a row that is not listed") };
@@ -244,6 +262,15 @@ impl Sequence {
     }
 }
 
+/// All that two rows ask about.
+fn both(current: &Row, next: &Row) -> Row {
+    let mut both = next.clone();
+    current.columns.iter().for_each(|(header, wanted)| _ = both.columns.entry(header.clone()).or_insert_with(|| wanted.clone()));
+    current.fields.iter().for_each(|(path, wanted)| _ = both.fields.entry(path.clone()).or_insert_with(|| wanted.clone()));
+    both.last_termination = next.last_termination.clone().or_else(|| current.last_termination.clone());
+    both
+}
+
 /// The row in words; an event has none of its own.
 fn named(row: &Row, view: &View<'_>) -> String {
     let text = row.to_string();
@@ -255,8 +282,12 @@ impl ClaimJudge for Sequence {
         let moment = Moment { after: moment.after.saturating_sub(std::mem::take(&mut self.slack)), ..moment };
         if self.is_holding {
             let verdict = self.check_hold(moment, view);
-            if verdict.is_some() || self.is_holding {
+            if verdict.is_some() {
                 return verdict;
+            }
+            if self.is_holding {
+                self.note_while_holding(moment, view);
+                return None;
             }
         }
         let before = self.reached.len();
@@ -297,5 +328,9 @@ impl ClaimJudge for Sequence {
 
     fn pending(&self, _uid: &str) -> Vec<&Row> {
         self.rows[self.reached.len()..].iter().map(|row| &row.row).collect()
+    }
+
+    fn gap_before_next(&self, _uid: &str) -> Option<Gap> {
+        self.gap_before(Duration::MAX)
     }
 }

@@ -24,7 +24,8 @@ pub struct StepJudge {
 
 impl StepJudge {
     /// A judge of a step whose action is sent at `zero`, by the timeline's clock; `entry` is the timeline's entry that says so.
-    pub fn new(step: &Step, world: World, zero: Duration, entry: usize) -> Self {
+    pub fn new(step: &Step, mut world: World, zero: Duration, entry: usize) -> Self {
+        world.forget_older_logs();
         let expectations = step.expect.iter().map(|e| ExpectationJudge::new(e, &world, zero, entry)).collect();
         Self { expectations, world, zero, now: Duration::ZERO, has_acted: false }
     }
@@ -91,7 +92,7 @@ impl StepJudge {
     }
 
     fn resume(&mut self, stream: &Stream, gap: bool) {
-        let held = self.world.resume(stream);
+        let held = self.world.resume(stream, gap);
         for expectation in &mut self.expectations {
             expectation.resume(stream, gap, self.now);
         }
@@ -106,10 +107,10 @@ impl StepJudge {
     /// What was held back is seen now: it may have happened at any time since the interruption.
     fn observe(&mut self, position: usize, entry: &Entry) {
         let after = entry.after.unwrap_or(entry.t).saturating_sub(self.zero).min(self.now);
-        let moment = Moment { after, seen: self.now, entry: position };
+        let moment = Moment { after, seen: self.now, entry: position, is_initial: false };
+        self.world.know(position, entry);
         match &entry.what {
             Observation::Object(object) => {
-                self.world.put(position, object);
                 let known = self.world.named(&object.api_version, &object.kind, &object.name);
                 for expectation in &mut self.expectations {
                     expectation.take_object(object, known, moment, &self.world);

@@ -6,8 +6,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::scenario::describe::count_range;
 use crate::scenario::{CountRange, LastTermination, Row};
 use crate::timeline::ObjectObservation;
+
+/// How many objects a selection must have if it does not say so.
+pub(super) const AT_LEAST_ONE: CountRange = 1..=u32::MAX;
 
 /// The objects of a selection, by name.
 pub(super) type Members = BTreeMap<String, Arc<ObjectObservation>>;
@@ -30,7 +34,9 @@ impl View<'_> {
     pub(super) fn is_like(&self, row: &Row) -> bool {
         match self {
             Self::Object(object) => object_is_like(row, object.as_deref()),
-            Self::Selection(members, _) if row.exists == Some(false) => members.is_empty(),
+            Self::Selection(members, count) if row.exists == Some(false) => {
+                members.is_empty() && (*count == AT_LEAST_ONE || counts(members, count))
+            }
             Self::Selection(members, count) => {
                 counts(members, count) && members.values().all(|object| object_is_like(row, Some(object)))
             }
@@ -42,11 +48,10 @@ impl View<'_> {
     /// Whether the view holds what a `never` forbids.
     pub(super) fn violates(&self, row: &Row) -> bool {
         match self {
+            Self::Selection(members, _) if row.exists == Some(false) => members.is_empty(),
             Self::Selection(members, _) => {
-                let by_count = row.count.as_ref().is_some_and(|count| counts(members, count));
-                let by_absence = row.exists == Some(false) && members.is_empty();
-                let by_one = !says_nothing(row) && members.values().any(|object| object_is_like(row, Some(object)));
-                by_count || by_absence || by_one
+                let like = members.values().filter(|object| object_is_like(row, Some(object))).count();
+                row.count.as_ref().map_or(like > 0, |count| is_in(like, count))
             }
             other => other.is_like(row),
         }
@@ -68,8 +73,10 @@ impl View<'_> {
             Self::Object(None) => "no such object".to_owned(),
             Self::Object(Some(object)) => describe_object(row, object),
             Self::Selection(members, _) if members.is_empty() => "none of them".to_owned(),
-            Self::Selection(members, _) => {
-                format!("{} of them: {}", members.len(), each(row, members.values()))
+            Self::Selection(members, count) => {
+                let wanted =
+                    if counts(members, count) { String::new() } else { format!(" where {} are wanted", count_range(count)) };
+                format!("{} of them{wanted}: {}", members.len(), each(row, members.values()))
             }
             Self::Line(line) => format!("the line `{line}`"),
             Self::Occurrences(1, 1) => "the event".to_owned(),
@@ -107,7 +114,11 @@ fn each<'a>(row: &Row, objects: impl Iterator<Item = &'a Arc<ObjectObservation>>
 }
 
 fn counts(members: &Members, range: &CountRange) -> bool {
-    range.contains(&u32::try_from(members.len()).unwrap_or(u32::MAX))
+    is_in(members.len(), range)
+}
+
+fn is_in(count: usize, range: &CountRange) -> bool {
+    range.contains(&u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 fn says_nothing(row: &Row) -> bool {
@@ -138,7 +149,9 @@ fn terminations<'a>(wanted: &'a LastTermination, pod: &'a Value) -> impl Iterato
         ["/status/containerStatuses", "/status/initContainerStatuses"].into_iter().filter_map(|p| pod.pointer(p)?.as_array());
     let of_container =
         |status: &&Value| wanted.container.as_deref().is_none_or(|name| status.get("name").and_then(Value::as_str) == Some(name));
-    statuses.flatten().filter(of_container).filter_map(|status| status.pointer("/lastState/terminated"))
+    // A container that has ended is only the last one once another has taken its place.
+    let last = |status: &'a Value| ["/state/terminated", "/lastState/terminated"].iter().find_map(|p| status.pointer(p));
+    statuses.flatten().filter(of_container).filter_map(last)
 }
 
 fn ended_like(wanted: &LastTermination, terminated: &Value) -> bool {
@@ -152,7 +165,9 @@ fn describe_object(row: &Row, object: &ObjectObservation) -> String {
     let mut parts: Vec<String> = if row.columns.is_empty() && row.fields.is_empty() && row.last_termination.is_none() {
         vec!["it exists".to_owned()]
     } else {
-        row.columns.keys().map(|header| format!("{header} {}", object.columns.get(header).map_or("-", String::as_str))).collect()
+        row.columns_in_order()
+            .map(|(header, _)| format!("{header} {}", object.columns.get(header).map_or("-", String::as_str)))
+            .collect()
     };
     parts.extend(row.fields.keys().map(|path| match path.get(&object.object) {
         Some(value) => format!("{path} = {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)),

@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use super::log_lines::{self, LogLines};
 use super::occurrences::Occurrences;
-use super::view::{Members, View};
-use super::world::World;
-use crate::scenario::{Claim, CountRange, EventPattern, LogSource, ObjectRef, PodPick, Quantifier, Selection, Subject};
+use super::view::{AT_LEAST_ONE, Members, View};
+use super::world::{Known, World};
+use crate::scenario::{Claim, EventPattern, LogSource, ObjectRef, PodPick, Quantifier, Selection, Subject, ValueMatch};
 use crate::timeline::{ObjectObservation, Stream};
-
-const AT_LEAST_ONE: CountRange = 1..=u32::MAX;
 
 /// A subject with what has to be remembered of it.
 pub(super) enum Watched {
@@ -61,6 +59,16 @@ impl Watched {
         }
     }
 
+    /// The kinds that must be watched to judge it, as API version and kind.
+    pub(super) fn kinds(&self) -> Vec<(&str, &str)> {
+        match self {
+            Self::Object(object) => vec![(&object.api_version, &object.kind)],
+            Self::Together(s, _) | Self::OneByOne(s) => vec![(&s.api_version, &s.kind)],
+            Self::Event(..) => vec![("v1", "Event")],
+            Self::Log(..) => vec![("v1", "Pod")],
+        }
+    }
+
     /// What it looks like to the world as it is now, with the entries that say so. Nothing of what happens and does not last.
     pub(super) fn look(&mut self, world: &World) -> Vec<(usize, View<'static>)> {
         match self {
@@ -89,15 +97,19 @@ impl Watched {
         }
     }
 
-    /// The Pods of this world that it is about, by name.
-    pub(super) fn pods(&self, world: &World) -> Vec<String> {
-        let named = |selector| world.pods(selector).map(|pod| pod.observed.name.clone()).collect();
+    /// What it is about in this world, or is behind what it is about: Pods, and what makes Pods.
+    pub(super) fn sources<'a>(&'a self, world: &'a World) -> Vec<&'a Known> {
+        let pod = |name| world.named("v1", "Pod", name).into_iter().collect();
         match self {
-            Self::Object(object) if object.kind == "Pod" => vec![object.name.clone()],
-            Self::Together(s, _) | Self::OneByOne(s) if s.kind == "Pod" => named(&s.selector),
-            Self::Log(LogSource { pod: PodPick::Name(name), .. }, _) => vec![name.clone()],
-            Self::Log(LogSource { pod: PodPick::Selector(selector), .. }, _) => named(selector),
-            _ => Vec::new(),
+            Self::Object(object) => world.object(object).into_iter().collect(),
+            Self::Together(s, _) | Self::OneByOne(s) => world.selected(s).collect(),
+            Self::Log(LogSource { pod: PodPick::Name(name), .. }, _) => pod(name),
+            Self::Log(LogSource { pod: PodPick::Selector(selector), .. }, _) => world.pods(selector).collect(),
+            Self::Event(EventPattern { for_object: Some(target), .. }, _) => match &target.name {
+                ValueMatch::Equal(name) if target.kind == "Pod" => pod(name),
+                _ => Vec::new(),
+            },
+            Self::Event(..) => Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::log_lines::KeptLogs;
 use crate::scenario::{LabelSelector, ObjectRef, Selection};
 use crate::timeline::{Change, Entry, ObjectObservation, Observation, Stream};
 
@@ -12,6 +13,9 @@ use crate::timeline::{Change, Entry, ObjectObservation, Observation, Stream};
 pub struct World {
     /// By API version, kind and name.
     objects: BTreeMap<(String, String, String), Known>,
+    logs: KeptLogs,
+    /// The kinds that are watched, as API version and kind; all if the timeline does not say.
+    watched: Option<Vec<(String, String)>>,
     silent: BTreeMap<Stream, Silence>,
 }
 
@@ -40,15 +44,22 @@ impl World {
             return;
         }
         match &entry.what {
-            Observation::Object(object) => self.put(position, object),
+            Observation::Begun(begun) => self.watched.clone_from(&begun.watched),
             Observation::Interrupted { stream, .. } => self.interrupt(stream, entry.t),
-            Observation::Resumed { stream, .. } => {
-                for (position, entry) in self.resume(stream) {
-                    if let Observation::Object(object) = &entry.what {
-                        self.put(position, object);
-                    }
+            Observation::Resumed { stream, gap } => {
+                for (position, entry) in self.resume(stream, *gap) {
+                    self.know(position, &entry);
                 }
             }
+            _ => self.know(position, entry),
+        }
+    }
+
+    /// Takes in what an entry says for certain of an object or a log.
+    pub(super) fn know(&mut self, position: usize, entry: &Entry) {
+        match &entry.what {
+            Observation::Object(object) => self.put(position, object),
+            Observation::Log(line) => self.logs.keep(position, line),
             _ => {}
         }
     }
@@ -72,19 +83,55 @@ impl World {
     }
 
     /// The stream goes on; gives what it said while it was silent.
-    pub(super) fn resume(&mut self, stream: &Stream) -> Vec<(usize, Entry)> {
+    pub(super) fn resume(&mut self, stream: &Stream, gap: bool) -> Vec<(usize, Entry)> {
+        if let Stream::Log(instance) = stream
+            && gap
+        {
+            self.logs.lose(instance);
+        }
         self.silent.remove(stream).map(|silence| silence.held).unwrap_or_default()
     }
 
-    pub(super) fn put(&mut self, position: usize, object: &Arc<ObjectObservation>) {
+    fn put(&mut self, position: usize, object: &Arc<ObjectObservation>) {
         let key = (object.api_version.clone(), object.kind.clone(), object.name.clone());
         let same = self.objects.get(&key).filter(|known| known.observed.uid == object.uid);
+        if object.kind == "Pod"
+            && let Some(known) = same
+        {
+            // Not yet by its new state, whose previous instances are looked at now.
+            self.logs.forget_older(&known.observed);
+            if object.change == Change::Deleted {
+                self.logs.forget_pod(&object.uid);
+            }
+        }
         if object.change != Change::Deleted {
             let first = same.map_or(position, |known| known.first);
             self.objects.insert(key, Known { observed: Arc::clone(object), first, last: position });
         } else if same.is_some() {
             self.objects.remove(&key);
         }
+    }
+
+    /// A step begins: what is no longer a previous log does not concern it.
+    pub(super) fn forget_older_logs(&mut self) {
+        for known in self.objects.values().filter(|known| known.observed.kind == "Pod") {
+            self.logs.forget_older(&known.observed);
+        }
+    }
+
+    /// The logs of instances that are, or may become, previous ones.
+    pub(super) fn logs(&self) -> &KeptLogs {
+        &self.logs
+    }
+
+    /// Whether the timeline tells of objects of this kind.
+    pub(super) fn is_watched(&self, api_version: &str, kind: &str) -> bool {
+        self.watched.as_ref().is_none_or(|watched| watched.iter().any(|(v, k)| v == api_version && k == kind))
+    }
+
+    /// Whether it is not known what has become of the Pods.
+    pub(super) fn pods_are_silent(&self) -> bool {
+        !self.silent.is_empty() && self.silent.contains_key(&Stream::Watch { api_version: "v1".to_owned(), kind: "Pod".to_owned() })
     }
 
     /// What is known of the object of this name, if it exists.

@@ -1,8 +1,9 @@
 //! Follows the log of one container instance to its end.
 
+use std::io;
 use std::time::Duration;
 
-use futures::{AsyncBufReadExt, TryStreamExt};
+use futures::{AsyncBufRead, AsyncBufReadExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client};
 use tokio::sync::watch;
@@ -21,6 +22,9 @@ const MOST_LINES: usize = 100_000;
 
 /// Longer lines are cut, as the container runtime cuts them.
 const LONGEST_LINE: usize = 16 * 1024;
+
+/// What comes before a line: its time, and a space.
+const LONGEST_TIME: usize = 64;
 
 /// The wait before a broken follow is tried again doubles between these.
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
@@ -104,7 +108,10 @@ impl LogFollow {
                     if resumed {
                         self.sink.resumed(&stream, false);
                     }
-                    if life != Life::Running || position.lines > MOST_LINES || !resumed && self.ends_soon().await {
+                    if position.lines > MOST_LINES {
+                        return self.give_up(&stream).await;
+                    }
+                    if life != Life::Running || !resumed && self.ends_soon().await {
                         return;
                     }
                     if !resumed {
@@ -131,6 +138,13 @@ impl LogFollow {
         }
     }
 
+    /// Nothing is said of what the container writes from now on, as long as it lives.
+    async fn give_up(&mut self, stream: &Stream) {
+        self.sink.interrupted(stream, format!("the container has written more than {MOST_LINES} lines; the others are not read"));
+        let _ = self.life.wait_for(|life| *life != Life::Running).await;
+        self.sink.resumed(stream, true);
+    }
+
     /// What the Pod's status says now: after an interruption, what a watch said of it may be old, and the container's log that of
     /// another instance.
     async fn life_now(&self) -> Result<Life, Failure> {
@@ -152,9 +166,11 @@ impl LogFollow {
         let request = http::Request::get(self.uri(life, follow, position)).body(Vec::new());
         let request = request.map_err(|error| Failure::Refused(error.to_string()))?;
         let body = self.client.request_stream(request).await?;
-        let mut lines = Box::pin(body).lines();
+        let mut body = Box::pin(body);
         let mut to_skip = position.clone();
-        while let Some(line) = lines.try_next().await.map_err(|error| Failure::Broken(chain(&error)))? {
+        let mut line = Vec::new();
+        while read_line(&mut body, &mut line).await.map_err(|error| Failure::Broken(chain(&error)))? {
+            let line = String::from_utf8_lossy(&line);
             let (time, text) = line.split_once(' ').unwrap_or((&line, ""));
             if is_seen(&mut to_skip, time) {
                 continue;
@@ -179,6 +195,29 @@ impl LogFollow {
         let since =
             if position.time.is_empty() { String::new() } else { format!("&sinceTime={}", position.time.replace('+', "%2B")) };
         format!("/api/v1/namespaces/{}/pods/{pod}/log?container={container}&timestamps=true{which}{since}", self.namespace)
+    }
+}
+
+/// Reads the next line without its end, whatever bytes it has; of a longer one no more than is kept. Says whether there is one.
+async fn read_line(body: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    let mut is_line = false;
+    loop {
+        let bytes = body.fill_buf().await?;
+        if bytes.is_empty() {
+            return Ok(is_line);
+        }
+        is_line = true;
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let part = &bytes[..end.unwrap_or(bytes.len())];
+        let room = (LONGEST_TIME + LONGEST_LINE).saturating_sub(line.len());
+        line.extend_from_slice(&part[..part.len().min(room)]);
+        let read = part.len() + usize::from(end.is_some());
+        body.consume_unpin(read);
+        if end.is_some() {
+            line.pop_if(|byte| *byte == b'\r');
+            return Ok(true);
+        }
     }
 }
 
@@ -234,6 +273,20 @@ mod tests {
         let left: Vec<&str> = again.iter().copied().filter(|line| !is_seen(&mut to_skip, &time(line))).collect();
         assert_eq!(left, new);
         assert_eq!(position.lines, read.len());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn lines_are_read_whatever_they_consist_of() {
+        let long = [b"1 ".to_vec(), vec![b'x'; 3 * LONGEST_LINE], b"\n".to_vec()].concat();
+        let bytes = [&b"1 a\r\n\n1 \xff\xfe b\n"[..], &long, b"1 the last one"].concat();
+        let mut body = futures::io::BufReader::with_capacity(7, &bytes[..]);
+        let (mut line, mut lines) = (Vec::new(), Vec::new());
+        while read_line(&mut body, &mut line).await.expect("bytes in memory") {
+            lines.push(String::from_utf8_lossy(&line).into_owned());
+        }
+        assert_eq!(lines[3].len(), LONGEST_TIME + LONGEST_LINE);
+        lines.remove(3);
+        assert_eq!(lines, ["1 a", "", "1 \u{fffd}\u{fffd} b", "1 the last one"]);
     }
 
     #[test]

@@ -30,6 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a resumed watch is listened to before it counts as up to date: the API server sends what it remembers at once.
 const REST: Duration = Duration::from_millis(200);
 
+/// An API server sends a bookmark a minute at the latest (`apiserver/pkg/storage/cacher/cacher.go:bookmarkFrequency`): a watch that is
+/// silent for longer has lost its connection, though nobody said so.
+const LONGEST_SILENCE: Duration = Duration::from_secs(150);
+
 const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json";
 
 /// Streams the initial state, a bookmark, then every change (KEP-3157, `apimachinery/pkg/apis/meta/v1/types.go:SendInitialEvents`).
@@ -143,7 +147,10 @@ impl Watch {
     /// Puts out what comes, until nothing comes any more.
     async fn follow(&mut self, responses: &mut Responses) -> Ended {
         loop {
-            let next = self.next_event(responses).await;
+            let next = match tokio::time::timeout(LONGEST_SILENCE, self.next_event(responses)).await {
+                Ok(next) => next,
+                Err(_) => Err(Ended::Broken(format!("the API server has been silent for {} s", LONGEST_SILENCE.as_secs()))),
+            };
             if let Err(ended) = next.and_then(|event| self.take(&event, None)) {
                 return ended;
             }
@@ -356,4 +363,36 @@ fn resource_version(object: &Value) -> &str {
 /// resourceVersions of one resource are numbers that grow (KEP-5504).
 fn version_of(object: &Value) -> u64 {
     resource_version(object).parse().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use futures::stream;
+    use kube::client::Body;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_silent_for_too_long_is_lost() {
+        let unreachable = || Err::<http::Response<Body>, io::Error>(io::ErrorKind::ConnectionRefused.into());
+        let service = tower::service_fn(move |_: http::Request<Body>| std::future::ready(unreachable()));
+        let (sender, _entries) = mpsc::unbounded_channel();
+        let sink = Sink { clock: Clock::from_wall_clock(), entries: sender };
+        let clock = sink.clock;
+        let resource = Resource { api_version: "v1".to_owned(), kind: "Pod".to_owned(), plural: "pods".to_owned() };
+        let mut watch = Watch::new(Client::new(service, "default"), resource, "default", sink);
+        let bookmark = r#"{"type":"BOOKMARK","object":{"columnDefinitions":[],"rows":[]}}"#;
+        let bookmarks = stream::iter([60, 60]).then(async |seconds| {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            Ok(bookmark.to_owned())
+        });
+        let mut responses: Responses = Box::pin(bookmarks.chain(stream::pending()));
+        let ended = watch.follow(&mut responses).await;
+        assert_eq!(ended.reason(), "the API server has been silent for 150 s");
+        assert_eq!(clock.elapsed().as_secs(), 60 + 60 + 150);
+    }
 }

@@ -79,7 +79,12 @@ impl Setting<'_> {
             after: None,
             what: Observation::Begun(self.begun(namespace, clock.epoch().to_string())),
         });
-        let observer = match Observer::start(client.clone(), clock, namespace, &self.planned.watched).await {
+        let started = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return,
+            started = Observer::start(client.clone(), clock, namespace, &self.planned.watched) => started,
+        };
+        let observer = match started {
             Ok(observer) => observer,
             Err(error) => {
                 report.errors.push(error.to_string());
@@ -113,6 +118,7 @@ impl Setting<'_> {
             epoch,
             namespace: namespace.to_owned(),
             stand_ins: facts.stand_ins.clone(),
+            watched: Some(self.planned.watched.clone()),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::matcher::ValueMatch;
 use super::model::{
     Action, Between, Claim, CountRange, EventPattern, Expectation, LastTermination, LogSource, PodPick, Quantifier, Row, Selection,
     Subject, TimedRow, When,
@@ -139,13 +140,21 @@ impl Display for When {
     }
 }
 
+/// The columns in the order in which kubectl prints those of Pods, Deployments and ReplicaSets.
+const COLUMN_ORDER: [&str; 7] = ["DESIRED", "CURRENT", "READY", "STATUS", "UP-TO-DATE", "AVAILABLE", "RESTARTS"];
+
+impl Row {
+    /// The columns in kubectl's order, then the others.
+    pub(crate) fn columns_in_order(&self) -> impl Iterator<Item = (&String, &ValueMatch)> {
+        let first = COLUMN_ORDER.iter().filter_map(|header| self.columns.get_key_value(*header));
+        first.chain(self.columns.iter().filter(|(header, _)| !COLUMN_ORDER.contains(&header.as_str())))
+    }
+}
+
 impl Display for Row {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut parts: Vec<String> = Vec::new();
-        let known = ["READY", "STATUS", "RESTARTS"];
-        let first = known.iter().filter_map(|header| self.columns.get_key_value(*header));
-        let others = self.columns.iter().filter(|(header, _)| !known.contains(&header.as_str()));
-        parts.extend(first.chain(others).map(|(header, wanted)| format!("{header} {wanted}")));
+        parts.extend(self.columns_in_order().map(|(header, wanted)| format!("{header} {wanted}")));
         parts.extend(self.fields.iter().map(|(path, wanted)| format!("{path} = {wanted}")));
         parts.extend(self.last_termination.iter().map(LastTermination::to_string));
         match self.exists {

@@ -59,6 +59,7 @@ pub(crate) fn begun() -> Begun {
         epoch: "2026-11-23T18:00:00Z".to_owned(),
         namespace: "mini".to_owned(),
         stand_ins: Vec::new(),
+        watched: None,
     }
 }
 
@@ -176,7 +177,8 @@ fn object(kind: &str, text: &str) -> Option<ObjectObservation> {
     let name = *words.first()?;
     let metadata = json!({"name": name, "labels": {"app": "web"}, "creationTimestamp": "2026-11-23T18:16:40Z"});
     let selector = json!({"matchLabels": {"app": "web"}});
-    let object = json!({"metadata": metadata, "spec": {"selector": selector}, "status": {}});
+    let spec = json!({"selector": selector, "containers": [{"name": "app"}]});
+    let object = json!({"metadata": metadata, "spec": spec, "status": {}});
     let uid = format!("{}-{name}-1", kind.to_lowercase());
     let mut observed = observed(kind, api_version, name, &uid, object);
     let cells = headers.iter().zip(words.iter().skip(1));
@@ -198,7 +200,8 @@ fn observed(kind: &str, api_version: &str, name: &str, uid: &str, object: Value)
 }
 
 /// `app=other` sets a label, `uid=2` makes it another object, `initial`, `terminating`, `owned`, `unschedulable`, `phase=Failed`,
-/// `waiting=ErrImagePull`, `ended=Error:2` (of container `app`, with as many restarts as RESTARTS says).
+/// `waiting=ErrImagePull` (`waiting=ErrImagePull:the_message`), `ended=Error:2`, `terminated=Error:2` if no other instance has taken its
+/// place (of container `app`, with as many restarts as RESTARTS says), `two-containers`, `port=80`, `ends` (it runs on a node, and is not restarted).
 fn word(observed: &mut ObjectObservation, text: &str) -> Option<()> {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     let restarts: u32 = observed.columns.get("RESTARTS").and_then(|cell| cell.parse().ok()).unwrap_or(0);
@@ -219,14 +222,27 @@ fn word(observed: &mut ObjectObservation, text: &str) -> Option<()> {
         }
         "phase" => object["status"]["phase"] = json!(value),
         "waiting" => {
-            let waiting = json!({"state": {"waiting": {"reason": value, "message": "no such image"}}});
+            let (reason, message) = value.split_once(':').unwrap_or((value, "web:1: not found"));
+            let waiting = json!({"state": {"waiting": {"reason": reason, "message": message.replace('_', " ")}}});
             object["status"]["containerStatuses"] = json!([status(waiting)?]);
+        }
+        "port" => object["spec"]["containers"][0]["ports"] = json!([{"containerPort": value.parse::<u16>().ok()?}]),
+        "two-containers" => object["spec"]["containers"] = json!([{"name": "app"}, {"name": "sidecar"}]),
+        "ends" => {
+            object["spec"]["restartPolicy"] = json!("Never");
+            object["spec"]["nodeName"] = json!("node");
         }
         "ended" => {
             let (reason, code) = value.split_once(':')?;
             let code: i64 = code.parse().ok()?;
             let last = json!({"lastState": {"terminated": {"reason": reason, "exitCode": code}}, "state": {"running": Map::new()}});
             object["status"]["containerStatuses"] = json!([status(last)?]);
+        }
+        "terminated" => {
+            let (reason, code) = value.split_once(':')?;
+            let code: i64 = code.parse().ok()?;
+            object["status"]["containerStatuses"] =
+                json!([status(json!({"state": {"terminated": {"reason": reason, "exitCode": code}}}))?]);
         }
         _ => return None,
     }

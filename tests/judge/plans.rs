@@ -6,7 +6,7 @@ use labproof::scenario::{
     Action, Between, Claim, EventPattern, Expectation, LabelSelector, Location, LogSource, ObjectRef, PodPick, Quantifier, Row,
     Selection, Step, Subject, TimedRow, ValueMatch, When,
 };
-use labproof::timeline::{Entry, Observation, Stream};
+use labproof::timeline::{Change, Entry, Observation, Stream};
 use proptest::prelude::*;
 
 use crate::mini::{self, ZERO};
@@ -211,6 +211,28 @@ pub(crate) fn chaos() -> impl Strategy<Value = Vec<Entry>> {
 /// As [`chaos`], but no Pod loses restarts, comes back from its end, or is stuck.
 pub(crate) fn order() -> impl Strategy<Value = Vec<Entry>> {
     entries(0, 0)
+}
+
+/// As [`chaos`], but each Pod stays the same one, none is stuck, and RESTARTS never goes down.
+pub(crate) fn growth() -> impl Strategy<Value = Vec<Entry>> {
+    entries(3, 0).prop_map(|entries| {
+        let mut restarts = std::collections::BTreeMap::<String, u32>::new();
+        let grown = entries.into_iter().filter_map(|mut entry| {
+            if let Observation::Object(object) = &mut entry.what
+                && object.kind == "Pod"
+            {
+                if object.change == Change::Deleted || object.uid.ends_with("-2") {
+                    return None;
+                }
+                let object = std::sync::Arc::make_mut(object);
+                let most = restarts.entry(object.name.clone()).or_default();
+                *most = object.columns["RESTARTS"].parse().unwrap_or(0).max(*most);
+                object.columns.insert("RESTARTS".to_owned(), most.to_string());
+            }
+            Some(entry)
+        });
+        grown.collect()
+    })
 }
 
 fn entries(most_restarts: u32, stuck: u32) -> impl Strategy<Value = Vec<Entry>> {

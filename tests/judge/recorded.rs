@@ -1,7 +1,5 @@
 //! Recorded timelines: judged again they give what the live run gave.
 
-use std::time::{Duration, Instant};
-
 use labproof::judge::{RecordingError, RunningStep, World, judge_recording};
 use labproof::report::{FailureContext, StepReport, StepState};
 use labproof::scenario::Scenario;
@@ -91,6 +89,63 @@ fn words(context: &FailureContext) -> String {
     rows.chain(events).chain(log).chain(hint).collect::<Vec<_>>().join("\n")
 }
 
+/// What is told of the first expectation if it fails so.
+fn context(expectations: &str, lines: &str) -> FailureContext {
+    let (report, _) = run_live(&mini::scenario_of(expectations), &mini::timeline(lines));
+    report.expectations[0].context.clone().expect("a failure has a context")
+}
+
+const NOT_READY: &str = "- pod: web\n  row: {ready: 1/1}\n  by: 10s";
+
+#[rstest]
+#[case::a_wrong_port(
+    NOT_READY,
+    "1 pod web 0/1 Running 0 port=8080\n5 event Warning Unhealthy web Readiness probe failed: Get \"http://10.0.0.1:8081/health\": dial tcp: connect: connection refused\n",
+    "the readiness probe asks port 8081, where nothing listens; its container ports are 8080"
+)]
+#[case::another_warning(
+    NOT_READY,
+    "1 pod web 0/1 Running 0\n5 event Warning Unhealthy web Readiness probe failed: 503\n",
+    "the last warning about it is Unhealthy: Readiness probe failed: 503"
+)]
+#[case::case_matters(
+    "- pod: web\n  row: {status: running}\n  by: 10s",
+    "1 pod web 1/1 Running 0\n",
+    "it says `Running`, not `running`: upper and lower case differ"
+)]
+#[case::another_reason(
+    "- event: {reason: Unhealty, for-object: pod/web}\n  by: 10s",
+    "1 pod web 0/1 Running 0\n5 event Warning Unhealthy web 503\n",
+    "the events about these objects since the action had the reasons Unhealthy"
+)]
+#[case::another_rhythm(
+    "- log: {pod: web}\n  line: OK\n  every: 5s\n  times: 3\n  by: 10s",
+    "1 log web/app[0] OK\n4 log web/app[0] OK\n",
+    "the last two came 3s apart: compare the period with the object's, or allow more `tolerance`"
+)]
+#[case::no_log_at_all(
+    "- log: {pod: web}\n  line: OK\n  by: 10s",
+    "1 pod web 0/1 Running 0\n",
+    "no log line was seen at all: does the container run, and does it write to its standard output?"
+)]
+fn a_hint_fits_what_went_wrong(#[case] expectations: &str, #[case] lines: &str, #[case] hint: &str) {
+    assert_eq!(context(expectations, lines).hint.as_deref(), Some(hint));
+}
+
+#[test]
+fn each_event_is_shown_as_it_was_last() {
+    let counts: String = (1..=9).map(|i| format!("{i} event Warning Unhealthy web x{i}\n")).collect();
+    let context = context(NOT_READY, &format!("1 event Normal Pulled web done\n{counts}"));
+    assert_eq!(context.events, ["t+1.0s  Normal  Pulled  pod/web  done", "t+9.0s  Warning  Unhealthy  pod/web   (x9)"]);
+}
+
+#[test]
+fn a_failure_is_told_at_its_own_row() {
+    let scenario = mini::scenario_of("- pod: web\n  rows:\n  - {ready: 0/1}\n  - {ready: 1/1, by: 10s}");
+    let (report, _) = run_live(&scenario, &mini::timeline("1 pod web 0/1 Running 0\n"));
+    assert_eq!(report.expectations[0].location.line, scenario.steps[0].expect[0].location.line + 3);
+}
+
 #[test]
 fn a_context_shows_no_more_than_helps_and_always_what_decided() {
     let scenario = mini::scenario_of("- pod: web\n  row: {ready: 1/1}\n  by: 5s\n  for: 60s");
@@ -129,11 +184,74 @@ fn nothing_is_said_of_times_after_an_answer_that_was_lost() {
 }
 
 #[test]
+fn what_was_not_watched_is_inconclusive() {
+    let scenario = mini::scenario_of("- deployment: web\n  row: {exists: false}\n- pod: web\n  row: {exists: false}");
+    let mut entries = mini::timeline("");
+    let outcomes = |entries: &[Entry]| {
+        let reports = judge_recording(&scenario, entries).expect("its timeline");
+        let outcome = |report: &labproof::report::ExpectationReport| report.verdict.as_ref().map(|verdict| verdict.outcome);
+        reports[0].expectations.iter().map(outcome).collect::<Vec<_>>()
+    };
+    assert_eq!(outcomes(&entries), [Some(Outcome::Pass), Some(Outcome::Pass)]);
+    let kind = |kind: &str| ("v1".to_owned(), kind.to_owned());
+    let watched = Some(vec![kind("Event"), kind("Pod")]);
+    entries[0].what = Observation::Begun(Begun { watched, ..mini::begun() });
+    assert_eq!(outcomes(&entries), [Some(Outcome::Inconclusive), Some(Outcome::Pass)]);
+}
+
+/// The container's first instance has written `bye`, and has been replaced, before the second step.
+#[test]
+fn a_previous_log_is_that_of_the_instance_before_whenever_it_ended() {
+    let expect = "expect:\n  - {log: {pod: web, previous: true}, line: bye, by: 5s}\n  - {log: {pod: web, previous: true}, never: bye, for: 5s}\n";
+    let text = format!(
+        "name: mini\nsteps:\n- observe: {{}}\n  expect: [{{pod: web, row: {{exists: true}}}}]\n- observe: {{}}\n  {expect}"
+    );
+    let scenario = labproof::scenario::parse(&text, "mini.yaml".as_ref()).expect("a scenario");
+    let ticks = "4 log web/app[0] tick\n".repeat(10_000);
+    let lines = format!(
+        "1 pod web 1/1 Running 0\n{ticks}5 log web/app[0] bye\n6 pod web 1/1 Running 1 ended=Error:2\n7 log web/app[1] hi\n"
+    );
+    let mut entries = mini::timeline(&lines);
+    let at = |seconds, what| Entry { t: ZERO + std::time::Duration::from_secs(seconds), after: None, what };
+    entries.push(at(8, Observation::StepEnded { step: 0 }));
+    entries.push(at(8, Observation::StepStarted { step: 1, action: "observe".to_owned() }));
+    entries.push(at(8, Observation::Acted { step: 1, result: ActionResult::Done }));
+    entries.push(at(20, Observation::StepEnded { step: 1 }));
+    let reports = judge_recording(&scenario, &entries).expect("its timeline");
+    let verdicts: Vec<_> = reports[1].expectations.iter().map(|report| report.verdict.as_ref().expect("a verdict")).collect();
+    assert_eq!(verdicts[0].message, "seen at t+0.0s");
+    assert_eq!(verdicts[1].message, "the line `bye` was there already when the action was sent, which must never be");
+    // Twice restarted, it is no longer the previous one.
+    let again = mini::timeline("7.5 pod web 1/1 Running 2 ended=Error:2\n").pop().expect("an entry");
+    let ended = entries.iter().position(|entry| matches!(entry.what, Observation::StepEnded { step: 0 })).expect("an end");
+    entries.insert(ended, again);
+    let reports = judge_recording(&scenario, &entries).expect("its timeline");
+    let outcomes: Vec<_> =
+        reports[1].expectations.iter().map(|report| report.verdict.as_ref().expect("a verdict").outcome).collect();
+    assert_eq!(outcomes, [Outcome::Fail, Outcome::Pass]);
+}
+
+#[test]
+fn a_cut_off_line_is_left_out_and_a_later_version_is_told() {
+    let head = "{\"t\":0.0,\"what\":{\"begun\":{\"version\":1,\"scenario\":\"mini\",\"provider\":\"sim\",\"kubernetes\":\"v1.37.2\",\"epoch\":\"2026-11-23T18:00:00Z\",\"namespace\":\"mini\",\"stand_ins\":[]}}}\n";
+    let cut = [head.as_bytes(), "{\"t\":1.0,\"what\":{\"log\":{\"line\":\"é".as_bytes()].concat();
+    let read = |bytes: &[u8]| labproof::timeline::read(bytes).map(|entries| entries.len()).map_err(|error| error.to_string());
+    assert_eq!(read(&cut), Ok(1));
+    assert_eq!(read(&cut[..cut.len() - 1]), Ok(1));
+    let later = "{\"t\":\"0\",\"what\":{\"begun\":{\"version\":2}}}\n{\"what\":\"new\"}\n";
+    assert_eq!(
+        read(later.as_bytes()),
+        Err("line 1: the timeline has version 2, this program reads up to 1; use a newer labproof".to_owned())
+    );
+}
+
+#[test]
 fn a_timeline_of_something_else_is_refused() {
     let scenario = mini::scenario_of(LIVENESS);
     let begun = mini::timeline("").remove(0);
     let other = Observation::Begun(Begun { scenario: "other".to_owned(), ..mini::begun() });
-    let started = |step| Observation::StepStarted { step, action: "delete pod/web".to_owned() };
+    let acting = |step, action: &str| Observation::StepStarted { step, action: action.to_owned() };
+    let started = |step| acting(step, "observe");
     let judged = |whats: &[Observation]| {
         let entries: Vec<_> = whats.iter().map(|what| Entry { t: ZERO, after: None, what: what.clone() }).collect();
         judge_recording(&scenario, &entries).expect_err("a refusal").to_string()
@@ -147,7 +265,11 @@ fn a_timeline_of_something_else_is_refused() {
     let end = Observation::StepEnded { step: 0 };
     assert_eq!(
         judged(&[begun.what.clone(), started(0), end.clone(), started(1)]),
-        "the timeline has a step 2 (delete pod/web), but the scenario `mini` has 1; judge it with the file that it was recorded with"
+        "the timeline has a step 2 (observe), but the scenario `mini` has 1; judge it with the file that it was recorded with"
+    );
+    assert_eq!(
+        judged(&[begun.what.clone(), acting(0, "delete pod/web")]),
+        "step 1 of the timeline is `delete pod/web`, but that of the scenario `mini` is `observe`; judge it with the file that it was recorded with"
     );
     assert_eq!(
         judged(&[begun.what.clone(), end]),
@@ -157,30 +279,4 @@ fn a_timeline_of_something_else_is_refused() {
         judged(&[begun.what, started(0), started(1)]),
         "entry 3 of the timeline: step 2 begins before the one before it has ended; the file was changed, or it is two timelines in one"
     );
-}
-
-/// `cargo test --release --test judge -- --ignored --nocapture` tells how long it takes.
-#[test]
-#[ignore = "a measurement"]
-#[expect(clippy::disallowed_methods, reason = "a measurement")]
-fn judging_is_linear() {
-    let kinds = [
-        "- pods: {selector: app=web, count: 10}\n  row: {status: Never}\n  by: 20000s\n",
-        "- pods: {selector: app=web, count: 10, match: each}\n  row: {status: Never}\n  by: 20000s\n",
-        "- pod: web-1\n  row: {status: Never}\n  by: 20000s\n",
-        "- pods: {selector: app=web}\n  never: {status: Never}\n  for: 20000s\n",
-        "- log: {pod: web-1}\n  line: Never\n  by: 20000s\n",
-    ];
-    let scenario = mini::scenario_of(&kinds.concat().repeat(10));
-    let head = mini::timeline("");
-    for size in [25_000_u32, 50_000, 100_000] {
-        let seen: Vec<_> = (0..100).map(|i| mini::timeline(&format!("1 pod web-{} 0/1 S{i} 0", i % 10)).remove(3)).collect();
-        let more =
-            (0..size).map(|i| Entry { t: ZERO + Duration::from_millis(100 * u64::from(i)), ..seen[i as usize % 100].clone() });
-        let entries: Vec<_> = head.iter().cloned().chain(more).collect();
-        let begun = Instant::now();
-        let reports = judge_recording(&scenario, &entries).expect("its timeline");
-        assert_eq!(reports[0].expectations.len(), 50);
-        eprintln!("{size} entries x 50 expectations: {:?}", begun.elapsed());
-    }
 }
