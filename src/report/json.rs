@@ -106,7 +106,7 @@ struct Document {
     /// What went wrong outside of any scenario: provisioning, the environment, the teardown of the cluster.
     errors: Vec<String>,
     /// What is wrong with files that the run was to use; left out if nothing is. If there is anything, nothing was run.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     diagnostics: Vec<Diagnostic>,
     /// A signal ended the run.
     interrupted: bool,
