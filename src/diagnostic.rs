@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::scenario::Location;
 
@@ -14,7 +15,7 @@ use crate::scenario::Location;
 const MOST_SHOWN: usize = 100;
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// It can be run, but may not do what was meant.
@@ -24,13 +25,14 @@ pub enum Severity {
 }
 
 /// Something wrong in a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
     /// What is wrong, one sentence without a full stop.
     pub message: String,
     /// The file, as it was named.
+    #[serde(serialize_with = "lossy")]
     pub file: PathBuf,
     /// The place; none if the file as a whole is meant.
     pub location: Option<Location>,
@@ -47,6 +49,11 @@ struct Excerpt {
     first_line: usize,
     text: String,
     span: Range<usize>,
+}
+
+/// A path that is not UTF-8 must not cost the report.
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 impl Diagnostic {

@@ -12,7 +12,7 @@ use crate::verdict::Outcome;
 pub const PASS: u8 = 0;
 /// An expectation was not met.
 pub const FAIL: u8 = 1;
-/// The command line or a scenario is wrong; nothing was run.
+/// The command line, a scenario or another file is wrong; nothing was run.
 pub const USAGE: u8 = 2;
 /// The environment, or labproof itself, failed: provisioning, an action, the teardown, a report that could not be written.
 pub const ENVIRONMENT: u8 = 3;
@@ -35,10 +35,11 @@ Exit codes:
   130  interrupted by a signal
 If several are true, the first of 130, 3, 1, 5 is given.";
 
-/// The exit code that a report stands for; never [`USAGE`], which leaves no report. It is [`PASS`] where the report's outcome
-/// is, and only there.
+/// The exit code that a report stands for. It is [`PASS`] where the report's outcome is, and only there; [`USAGE`] where files are
+/// wrong, because then nothing was run. A wrong command line leaves no report.
 pub fn exit_code(report: &Report) -> u8 {
     match report.outcome() {
+        _ if !report.diagnostics.is_empty() => USAGE,
         _ if report.interrupted => INTERRUPTED,
         Outcome::Error => ENVIRONMENT,
         Outcome::Fail => FAIL,

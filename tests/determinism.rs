@@ -7,10 +7,9 @@ use std::thread;
 
 use labproof::cluster::sim::{SimOptions, SimProvider, in_virtual_time};
 use labproof::plan::Plan;
-use labproof::run::{Keep, RunOptions, run};
+use labproof::run::{RunOptions, run};
 use labproof::{images, scenario};
 use sha2::{Digest, Sha256};
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 const SCENARIO: &str = "name: rollout
@@ -29,13 +28,7 @@ const MANIFEST: &str = r#"{apiVersion: apps/v1, kind: Deployment, metadata: {nam
 
 /// The hash of the timeline that a run with this seed records in this folder.
 fn timeline(plan: &Plan, seed: u64, folder: &Path) -> String {
-    let options = RunOptions {
-        jobs: 1,
-        keep: Keep::Never,
-        timelines: Some(folder.to_owned()),
-        time_limit: None,
-        tear_down_limit: Duration::from_mins(1),
-    };
+    let options = RunOptions { timelines: Some(folder.to_owned()), ..RunOptions::default() };
     let mut provider = SimProvider::new(SimOptions { seed, workloads: images::builtin(), ..SimOptions::default() });
     let report = in_virtual_time(run(plan, &mut provider, &options, &|_| {}, &CancellationToken::new())).expect("a runtime");
     let file = report.scenarios[0].timeline.as_ref().expect("a timeline");

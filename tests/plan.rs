@@ -160,8 +160,7 @@ fn what_cannot_be_read_is_told() {
     assert!(scenario::load(&file).unwrap_err()[0].message.starts_with("the scenario cannot be read: No such file"));
     let errors = scenario::find(&[file, folder.path().to_owned()]).unwrap_err();
     let messages: Vec<_> = errors.iter().map(|e| e.message.as_str()).collect();
-    assert_eq!(messages.len(), 2);
-    assert_eq!(messages[1], "there are no scenarios in this directory");
+    assert_eq!(messages.len(), 1, "a directory without scenarios has none: {messages:?}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn check(file: &Path) {
     match text.lines().next().and_then(|line| line.strip_prefix("# fails: ")) {
         None => testing::check(file),
         Some(reason) => {
-            let report = testing::run(file).expect("the scenario can be run");
+            let report = testing::Lab::kind().run(file).expect("the scenario can be run");
             let text = console::full(&report, Palette::PLAIN);
             assert_eq!(report.outcome(), Outcome::Fail, "{text}");
             assert_eq!(failure(&report), reason, "{text}");

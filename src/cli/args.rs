@@ -4,15 +4,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use kubesim::Version;
+use labproof::exit_code;
+use labproof::scenario::parse_duration;
+
+use super::failure::Failure;
 
 const STYLES: Styles = Styles::styled().header(AnsiColor::Green.on_default().bold()).usage(AnsiColor::Green.on_default().bold());
 
 /// Proves that Kubernetes course material still works: runs its hands-ons on a cluster, watches everything that happens, and judges it
 /// against what the page says.
 #[derive(Debug, Parser)]
-#[command(name = "labproof", version, styles = STYLES, after_help = labproof::exit_code::HELP, max_term_width = 110)]
+#[command(name = "labproof", version, styles = STYLES, after_help = exit_code::HELP, max_term_width = 110)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -23,6 +28,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run scenarios on a cluster
+    #[command(after_help = exit_code::HELP)]
     Run(Box<RunArgs>),
     /// Show what a run would do, with all windows and the longest time it can take
     Plan(SelectArgs),
@@ -42,7 +48,7 @@ pub(crate) enum Command {
     /// Build, load and list stand-in images
     #[command(subcommand)]
     Images(ImagesCommand),
-    /// Check what this machine has of what a run needs
+    /// Check what this machine has of what a run on kind needs; a simulated one needs nothing
     Doctor(DoctorArgs),
     /// Remove what killed runs have left behind
     Clean(CleanArgs),
@@ -69,12 +75,9 @@ pub(crate) enum Format {
 #[command(next_help_heading = "Output options")]
 pub(crate) struct OutputArgs {
     /// Say less: only failures and the summary
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Say more: every row, event and log line as it is observed
-    #[arg(short, long, global = true, action = ArgAction::Count)]
-    pub(crate) verbose: u8,
-    /// Whether to use colours; `NO_COLOR` and `CLICOLOR_FORCE` are heeded
+    /// Whether to use colours; `NO_COLOR`, `CLICOLOR_FORCE` and `TERM` are heeded
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
 }
@@ -90,13 +93,41 @@ pub(crate) enum Color {
 #[command(next_help_heading = "Selection options")]
 pub(crate) struct SelectArgs {
     /// Scenario files, or folders that are searched for them; without any, `scenarios` but for those tagged `negative`
+    #[arg(help_heading = "Arguments")]
     pub(crate) paths: Vec<PathBuf>,
     /// Only scenarios whose name contains this text or that have it as a tag; may be given several times
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) filter: Vec<String>,
-    /// A folder of workload files, for images that labproof does not know
+    #[command(flatten)]
+    pub(crate) workloads: WorkloadArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct WorkloadArgs {
+    /// A folder of workload files, for images that labproof does not know; docs/workload.md has their format
     #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS", hide_env_values = true)]
     pub(crate) workloads: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct KubernetesArgs {
+    /// The version of Kubernetes, such as v1.34; the latest if not given
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) kubernetes: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StandInArgs {
+    /// The stand-in program, if the one that labproof carries cannot run in the nodes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) standin: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct KubeconfigArgs {
+    /// The kubeconfig file of --context, if not those of KUBECONFIG or ~/.kube/config; it is never written
+    #[arg(long, value_name = "FILE", requires = "context")]
+    pub(crate) kubeconfig: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -134,9 +165,8 @@ pub(crate) struct ClusterArgs {
     /// The kubeconfig context to run on, with `--on context`; each scenario gets a namespace of its own there
     #[arg(long, value_name = "NAME", required_if_eq("on", "context"))]
     pub(crate) context: Option<String>,
-    /// The kubeconfig file of --context, if not those of KUBECONFIG or ~/.kube/config; it is never written
-    #[arg(long, value_name = "FILE", requires = "context")]
-    pub(crate) kubeconfig: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) kubeconfig: KubeconfigArgs,
 }
 
 #[derive(Args, Debug)]
@@ -148,9 +178,8 @@ pub(crate) struct SimArgs {
     /// Run so many histories, from --seed on, and say how far apart the times of each row are and how near they come to its window
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) seeds: Option<u64>,
-    /// The version of Kubernetes, such as v1.34
-    #[arg(long, value_name = "VERSION")]
-    pub(crate) kubernetes: Option<String>,
+    #[command(flatten)]
+    pub(crate) kubernetes: KubernetesArgs,
 }
 
 #[derive(Args, Debug)]
@@ -174,9 +203,8 @@ pub(crate) struct KindArgs {
     /// Which images stand-ins play: those that labproof knows, or none, so that the real ones are pulled
     #[arg(long, value_enum, default_value_t = Images::StandIn)]
     pub(crate) images: Images,
-    /// The stand-in program, if the one that labproof carries cannot run in the nodes
-    #[arg(long, value_name = "FILE")]
-    pub(crate) standin: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) standin: StandInArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -198,15 +226,18 @@ pub(crate) struct RunnerArgs {
     /// How many scenarios run side by side
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: u16,
-    /// Break the run off after this time, such as 30m
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    /// Break the run off after this time, such as 30m; of a simulation it is virtual time, of many histories that of each
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) time_limit: Option<Duration>,
     /// How long a namespace may take to go away
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2m")]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "2m")]
     pub(crate) teardown_limit: Duration,
-    /// Where to record the timelines, one file a scenario; a folder of labproof's own if not given
+    /// Where to record the timelines, one file a scenario; if not given, a folder of the run's own, of which the newest 20 are kept
     #[arg(long, value_name = "FOLDER")]
     pub(crate) record: Option<PathBuf>,
+    /// Say more: every row, event and log line as it is observed
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
 }
 
 #[derive(Args, Debug)]
@@ -219,7 +250,7 @@ pub(crate) struct DestinationArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct JudgeArgs {
-    /// The recorded timeline
+    /// The recorded timeline; `-` for standard input
     pub(crate) timeline: PathBuf,
     /// The scenario to judge it by
     pub(crate) scenario: PathBuf,
@@ -247,17 +278,15 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
     /// How long to look on, from the apply
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration, default_value = "10m")]
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration, default_value = "10m")]
     pub(crate) span: Duration,
-    /// The version of Kubernetes, such as v1.34; the latest if not given
-    #[arg(long, value_name = "VERSION")]
-    pub(crate) kubernetes: Option<String>,
+    #[command(flatten)]
+    pub(crate) kubernetes: KubernetesArgs,
     /// How many nodes the cluster has; of several, the first takes no Pods
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) nodes: u16,
-    /// A folder of workload files, for images that labproof does not know
-    #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS", hide_env_values = true)]
-    pub(crate) workloads: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) workloads: WorkloadArgs,
     /// What to print
     #[arg(short, long, value_enum, default_value_t = PredictOutput::Table)]
     pub(crate) output: PredictOutput,
@@ -290,12 +319,10 @@ pub(crate) struct ServeArgs {
     /// The seed: one seed is one history, other seeds are others that a reader may see
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// The version of Kubernetes, such as v1.34; the latest if not given
-    #[arg(long, value_name = "VERSION")]
-    pub(crate) kubernetes: Option<String>,
-    /// A folder of workload files, for images that labproof does not know
-    #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS", hide_env_values = true)]
-    pub(crate) workloads: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) kubernetes: KubernetesArgs,
+    #[command(flatten)]
+    pub(crate) workloads: WorkloadArgs,
     /// The port to listen on, at 127.0.0.1; any that is free if not given
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) port: u16,
@@ -307,11 +334,7 @@ pub(crate) struct ServeArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImagesCommand {
     /// List the images that stand-ins can play
-    List {
-        /// A folder of workload files, for images that labproof does not know
-        #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS", hide_env_values = true)]
-        workloads: Option<PathBuf>,
-    },
+    List(WorkloadArgs),
     /// Write image archives
     Build {
         /// The images; all if none is named
@@ -336,12 +359,10 @@ pub(crate) enum ImagesCommand {
 
 #[derive(Args, Debug)]
 pub(crate) struct ImageSource {
-    /// A folder of workload files, for images that labproof does not know
-    #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS", hide_env_values = true)]
-    pub(crate) workloads: Option<PathBuf>,
-    /// The stand-in program, if the one that labproof carries cannot run in the nodes
-    #[arg(long, value_name = "FILE")]
-    pub(crate) standin: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) workloads: WorkloadArgs,
+    #[command(flatten)]
+    pub(crate) standin: StandInArgs,
 }
 
 #[derive(Args, Debug)]
@@ -349,9 +370,8 @@ pub(crate) struct DoctorArgs {
     /// The node image that will be used
     #[arg(long, value_name = "IMAGE", env = "KIND_NODE_IMAGE", hide_env_values = true)]
     pub(crate) node_image: Option<String>,
-    /// The stand-in program, if the one that labproof carries cannot run in the nodes
-    #[arg(long, value_name = "FILE")]
-    pub(crate) standin: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) standin: StandInArgs,
 }
 
 #[derive(Args, Debug)]
@@ -368,13 +388,15 @@ pub(crate) struct CleanArgs {
     /// Remove namespaces that runs have left in this kubeconfig context
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
-    /// The kubeconfig file of --context, if not those of KUBECONFIG or ~/.kube/config; it is never written
-    #[arg(long, value_name = "FILE", requires = "context")]
-    pub(crate) kubeconfig: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) kubeconfig: KubeconfigArgs,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    labproof::scenario::parse_duration(text).map_err(|error| error.clone())
+impl KubernetesArgs {
+    /// The version to simulate.
+    pub(crate) fn version(&self) -> Result<Version, Failure> {
+        Ok(self.kubernetes.as_deref().map(str::parse).transpose().map_err(Failure::usage)?.unwrap_or_default())
+    }
 }
 
 fn speed(text: &str) -> Result<f64, String> {

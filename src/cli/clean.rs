@@ -20,7 +20,7 @@ pub(crate) fn clean(args: &CleanArgs, terminal: &Terminal) -> Result<u8, Failure
     let findings = block_on(async |_| {
         let mut findings = clean::clusters(&options).await?;
         if let Some(name) = &args.context {
-            let client = context::client(name, args.kubeconfig.clone()).await?;
+            let client = context::client(name, args.kubeconfig.kubeconfig.clone()).await?;
             findings.extend(clean::namespaces(&options, &client, name).await?);
         }
         Ok(findings)
@@ -29,7 +29,7 @@ pub(crate) fn clean(args: &CleanArgs, terminal: &Terminal) -> Result<u8, Failure
         terminal.note("nothing is left over\n");
     }
     for finding in &findings {
-        terminal.data(&line(finding));
+        terminal.data(&line(finding))?;
     }
     let failed = findings.iter().any(|finding| matches!(finding.fate, Fate::Failed(_)));
     Ok(if failed { exit_code::ENVIRONMENT } else { exit_code::PASS })

@@ -10,9 +10,14 @@ use super::run::{block_on, state};
 use super::terminal::Terminal;
 
 pub(crate) fn doctor(args: DoctorArgs, terminal: &Terminal) -> Result<u8, Failure> {
-    let options =
-        DoctorOptions { programs: Programs::from_path(), state: state()?, node_image: args.node_image, standin: args.standin };
+    let options = DoctorOptions {
+        programs: Programs::from_path(),
+        state: state()?,
+        node_image: args.node_image,
+        standin: args.standin.standin,
+    };
     let checks = block_on(async |_| Ok(doctor::examine(&options).await))?;
-    terminal.data(&doctor::render(&checks));
+    terminal.data(&doctor::render(&checks))?;
+    terminal.note("this is about `--on kind`; simulated runs need nothing of it\n");
     Ok(if doctor::is_fit(&checks) { exit_code::PASS } else { exit_code::ENVIRONMENT })
 }

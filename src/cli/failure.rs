@@ -36,13 +36,13 @@ impl Failure {
     pub(crate) fn show(self, terminal: &Terminal) -> u8 {
         match self {
             Self::Diagnostics(diagnostics) => {
-                terminal.note(&diagnostic::render(&diagnostics, terminal.notes_in_color()));
+                terminal.tell(&diagnostic::render(&diagnostics, terminal.notes_in_color()));
                 exit_code::USAGE
             }
             Self::Message { code, text, hint } => {
-                terminal.note(&format!("error: {text}\n"));
+                terminal.tell(&format!("error: {text}\n"));
                 if let Some(hint) = hint {
-                    terminal.note(&format!("\nhint: {hint}\n"));
+                    terminal.tell(&format!("\nhint: {hint}\n"));
                 }
                 code
             }

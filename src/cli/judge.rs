@@ -1,7 +1,7 @@
 //! `labproof judge` and `labproof report`.
 
 use std::fs;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use labproof::judge::report_of_recording;
@@ -11,15 +11,15 @@ use labproof::timeline;
 
 use super::args::{JudgeArgs, ReportArgs};
 use super::failure::Failure;
-use super::run::{destinations, finish};
+use super::reports::{destinations, finish};
 use super::terminal::Terminal;
 
 pub(crate) fn judge(args: &JudgeArgs, terminal: &Terminal) -> Result<u8, Failure> {
     let destinations = destinations(&args.report)?;
     let scenario = scenario::load(&args.scenario)?;
     let named = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", args.timeline.display()));
-    let file = fs::File::open(&args.timeline).map_err(|error| named(&error))?;
-    let entries = timeline::read(BufReader::new(file)).map_err(|error| named(&error))?;
+    let reader = open(&args.timeline).map_err(|error| named(&error))?;
+    let entries = timeline::read(reader).map_err(|error| named(&error))?;
     let report = report_of_recording(&scenario, &entries, &args.timeline).map_err(|error| named(&error))?;
     finish(&report, &destinations, terminal)
 }
@@ -27,16 +27,12 @@ pub(crate) fn judge(args: &JudgeArgs, terminal: &Terminal) -> Result<u8, Failure
 pub(crate) fn report(args: &ReportArgs, terminal: &Terminal) -> Result<u8, Failure> {
     let destinations = destinations(&args.report)?;
     let named = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", args.file.display()));
-    let bytes = read(&args.file).map_err(|error| named(&error))?;
+    let mut bytes = Vec::new();
+    open(&args.file).and_then(|mut reader| reader.read_to_end(&mut bytes)).map_err(|error| named(&error))?;
     finish(&json::read(&bytes).map_err(|error| named(&error))?, &destinations, terminal)
 }
 
-fn read(file: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if file == Path::new("-") {
-        io::stdin().lock().read_to_end(&mut bytes)?;
-    } else {
-        bytes = fs::read(file)?;
-    }
-    Ok(bytes)
+/// The file, or standard input for `-`.
+fn open(file: &Path) -> io::Result<Box<dyn BufRead>> {
+    if file == Path::new("-") { Ok(Box::new(io::stdin().lock())) } else { Ok(Box::new(BufReader::new(fs::File::open(file)?))) }
 }

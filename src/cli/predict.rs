@@ -16,8 +16,8 @@ use super::select;
 use super::terminal::Terminal;
 
 pub(crate) fn predict(args: &PredictArgs, terminal: &Terminal) -> Result<u8, Failure> {
-    let version = args.kubernetes.as_deref().map(str::parse).transpose().map_err(Failure::usage)?.unwrap_or_default();
-    let workloads = select::workloads(args.workloads.as_deref())?;
+    let version = args.kubernetes.version()?;
+    let workloads = select::workloads(&args.workloads)?;
     let objects = objects(args)?;
     warn_of_unknown_images(&objects, &workloads, terminal);
     let options = PredictOptions {
@@ -37,7 +37,7 @@ pub(crate) fn predict(args: &PredictArgs, terminal: &Terminal) -> Result<u8, Fai
         }
         PredictOutput::Json => serde_json::to_string_pretty(&prediction).map_err(Failure::environment)? + "\n",
     };
-    terminal.data(&text);
+    terminal.data(&text)?;
     Ok(exit_code::PASS)
 }
 
@@ -57,7 +57,7 @@ fn objects(args: &PredictArgs) -> Result<Vec<ManifestObject>, Vec<Diagnostic>> {
 fn warn_of_unknown_images(objects: &[ManifestObject], workloads: &Workloads, terminal: &Terminal) {
     let images: BTreeSet<String> = objects.iter().flat_map(|object| images(&object.object)).collect();
     for image in images.iter().filter(|image| workloads.get(image).is_none()) {
-        terminal.note(&format!(
+        terminal.tell(&format!(
             "warning: no workload describes the image `{image}`, so it cannot be pulled here; describe it in a workload file (--workloads)\n"
         ));
     }

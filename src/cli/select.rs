@@ -1,15 +1,17 @@
 //! Which scenarios a command is about, and the commands that only look at them.
 
 use std::path::{Path, PathBuf};
+use std::slice;
 
-use labproof::diagnostic;
+use labproof::diagnostic::{self, Diagnostic};
 use labproof::exit_code;
 use labproof::plan::Plan;
 use labproof::scenario::{self, Scenario};
 use workload::Workloads;
 
-use super::args::SelectArgs;
+use super::args::{SelectArgs, WorkloadArgs};
 use super::failure::Failure;
+use super::reports;
 use super::terminal::Terminal;
 
 /// Where scenarios are looked for if no path is given.
@@ -19,10 +21,11 @@ const DEFAULT_FOLDER: &str = "scenarios";
 const NEGATIVE: &str = "negative";
 
 /// The workloads that are known: those that labproof carries, and those of a folder, which win.
-pub(crate) fn workloads(folder: Option<&Path>) -> Result<Workloads, Failure> {
+pub(crate) fn workloads(args: &WorkloadArgs) -> Result<Workloads, Failure> {
     let mut workloads = labproof::images::builtin();
-    if let Some(folder) = folder {
-        labproof::images::read_directory(folder, &mut workloads).map_err(Failure::usage)?;
+    if let Some(folder) = &args.workloads {
+        let wrong = |error: labproof::images::ImageError| vec![Diagnostic::about_file(folder, error.to_string(), None)];
+        labproof::images::read_directory(folder, &mut workloads).map_err(wrong)?;
     }
     Ok(workloads)
 }
@@ -36,6 +39,11 @@ pub(crate) fn load(args: &SelectArgs, workloads: &Workloads, terminal: &Terminal
             format!("there is no folder `{DEFAULT_FOLDER}` here"),
             "name the scenario files to use",
         ));
+    }
+    let is_empty = |path: &&PathBuf| scenario::find(slice::from_ref(path)).is_ok_and(|files| files.is_empty());
+    if let Some(empty) = paths.iter().find(is_empty) {
+        let text = format!("there is no scenario in {}", empty.display());
+        return Err(Failure::nothing_selected(text, "a scenario's file name ends in `.yaml` or `.yml`"));
     }
     let loaded = scenario::load_all(&scenario::find(&paths)?);
     if loaded.has_errors() {
@@ -53,7 +61,7 @@ pub(crate) fn load(args: &SelectArgs, workloads: &Workloads, terminal: &Terminal
     let plan = Plan::new(selected, &|image| workloads.get(image).is_some())?;
     warnings.extend(plan.warnings.iter().cloned());
     if !warnings.is_empty() {
-        terminal.note(&diagnostic::render(&warnings, terminal.notes_in_color()));
+        terminal.tell(&diagnostic::render(&warnings, terminal.notes_in_color()));
     }
     Ok(plan)
 }
@@ -67,25 +75,26 @@ fn is_negative(scenario: &Scenario) -> bool {
 }
 
 pub(crate) fn plan(args: &SelectArgs, terminal: &Terminal) -> Result<u8, Failure> {
-    let plan = load(args, &workloads(args.workloads.as_deref())?, terminal)?;
-    terminal.data(&plan.to_string());
+    let plan = load(args, &workloads(&args.workloads)?, terminal)?;
+    terminal.data(&plan.to_string())?;
     Ok(exit_code::PASS)
 }
 
 pub(crate) fn lint(args: &SelectArgs, terminal: &Terminal) -> Result<u8, Failure> {
-    let plan = load(args, &workloads(args.workloads.as_deref())?, terminal)?;
+    let plan = workloads(&args.workloads).and_then(|workloads| load(args, &workloads, terminal));
+    let plan = plan.inspect_err(|failure| reports::annotate_failure(failure, terminal))?;
     let count = plan.scenarios.len();
     terminal.note(&format!("{count} scenario{} checked, no error\n", if count == 1 { "" } else { "s" }));
     Ok(exit_code::PASS)
 }
 
 pub(crate) fn list(args: &SelectArgs, terminal: &Terminal) -> Result<u8, Failure> {
-    let plan = load(args, &workloads(args.workloads.as_deref())?, terminal)?;
+    let plan = load(args, &workloads(&args.workloads)?, terminal)?;
     let width = plan.scenarios.iter().map(|planned| planned.scenario.name.len()).max().unwrap_or(0);
     for planned in &plan.scenarios {
         let Scenario { name, title, file, .. } = &planned.scenario;
         let title = title.as_deref().map_or_else(|| file.display().to_string(), str::to_owned);
-        terminal.data(&format!("{name:width$}  {title}\n"));
+        terminal.data(&format!("{name:width$}  {title}\n"))?;
     }
     Ok(exit_code::PASS)
 }

@@ -23,8 +23,8 @@ const NAME: &str = "labproof-sim";
 
 /// `labproof sim serve`.
 pub(crate) fn serve(args: &ServeArgs, terminal: &Terminal) -> Result<u8, Failure> {
-    let version = args.kubernetes.as_deref().map(str::parse).transpose().map_err(Failure::usage)?.unwrap_or_default();
-    let workloads = select::workloads(args.workloads.as_deref())?;
+    let version = args.kubernetes.version()?;
+    let workloads = select::workloads(&args.workloads)?;
     block_on(async |interrupt| {
         let listener = listen(args.port).await?;
         let address = listener.local_addr().map_err(Failure::environment)?;
@@ -49,7 +49,7 @@ async fn serve_until(
     let serving = kubesim::serve(listener, cluster.api().http());
     let announced = async {
         cluster.ready().await.map_err(Failure::environment)?;
-        terminal.data(&export(kubeconfig));
+        terminal.data(&export(kubeconfig))?;
         let_go_of_stdout().map_err(Failure::environment)?;
         std::future::pending().await
     };

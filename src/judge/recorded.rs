@@ -96,6 +96,7 @@ pub fn report_of_recording(scenario: &Scenario, entries: &[Entry], timeline: &Pa
         scenarios: vec![scenario],
         errors: Vec::new(),
         interrupted: false,
+        diagnostics: Vec::new(),
         histories: None,
     })
 }

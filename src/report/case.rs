@@ -2,13 +2,15 @@
 //! these and nothing else, so that they agree.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::model::{ExpectationReport, Report, ScenarioReport, StepReport, StepState};
-use super::text::count;
+use super::text::{count, printable};
+use crate::diagnostic::Diagnostic;
 use crate::scenario::Location;
 use crate::verdict::{Outcome, Verdict};
 
@@ -30,7 +32,9 @@ pub(super) struct Case<'a> {
     pub(super) title: &'a str,
     /// The step and its number, counted from 1.
     pub(super) step: Option<(usize, &'a StepReport)>,
-    /// Where it stands in the scenario's file.
+    /// The file that says it; none for what went wrong around the steps.
+    pub(super) file: Option<&'a Path>,
+    /// Where it stands in that file; none if the file as a whole is meant.
     pub(super) location: Option<Location>,
     /// Why it came to its status.
     pub(super) message: Option<Cow<'a, str>>,
@@ -50,10 +54,11 @@ pub(super) struct Counts {
 
 /// The cases that belong to no scenario: what went wrong around them all.
 pub(super) fn of_run(report: &Report) -> Vec<Case<'_>> {
-    let mut cases: Vec<_> = report.errors.iter().map(|error| Case::trouble(Status::Error, "environment", error)).collect();
+    let mut cases: Vec<_> = report.diagnostics.iter().map(Case::diagnostic).collect();
+    cases.extend(report.errors.iter().map(|error| Case::trouble(Status::Error, "environment", error)));
     if report.interrupted {
         cases.push(Case::trouble(Status::Inconclusive, "interrupted", "a signal ended the run"));
-    } else if report.scenarios.is_empty() {
+    } else if report.scenarios.is_empty() && cases.is_empty() {
         cases.push(Case::trouble(Status::Inconclusive, "selection", "no scenario was selected, so nothing is proven"));
     }
     let counts: Counts = cases.iter().cloned().chain(report.scenarios.iter().flat_map(of_scenario)).collect();
@@ -66,13 +71,13 @@ pub(super) fn of_run(report: &Report) -> Vec<Case<'_>> {
 
 /// The cases of a scenario: those of its steps, then what went wrong around them.
 pub(super) fn of_scenario(scenario: &ScenarioReport) -> Vec<Case<'_>> {
-    let steps = scenario.steps.iter().enumerate().flat_map(|(i, step)| of_step(i + 1, step));
+    let steps = scenario.steps.iter().enumerate().flat_map(|(i, step)| of_step(&scenario.file, i + 1, step));
     let around = scenario.errors.iter().map(|error| Case::trouble(Status::Error, "environment", error));
     steps.chain(around).collect()
 }
 
 /// The cases of a step, counted from 1: one an expectation, and one for its action where that has something to say that they do not.
-pub(super) fn of_step(number: usize, step: &StepReport) -> Vec<Case<'_>> {
+pub(super) fn of_step<'a>(file: &'a Path, number: usize, step: &'a StepReport) -> Vec<Case<'a>> {
     let undecided = match (&step.error, step.state) {
         (Some(_), _) => (Status::NotRun, "the step's action could not be done"),
         (None, StepState::NotRun) => (Status::NotRun, "the step was not begun"),
@@ -91,6 +96,7 @@ pub(super) fn of_step(number: usize, step: &StepReport) -> Vec<Case<'_>> {
         status,
         title: &step.name,
         step: Some((number, step)),
+        file: Some(file),
         location: Some(step.location),
         message: message.map(Cow::Borrowed),
         expectation: None,
@@ -101,6 +107,7 @@ pub(super) fn of_step(number: usize, step: &StepReport) -> Vec<Case<'_>> {
             status,
             title: &expectation.expectation,
             step: Some((number, step)),
+            file: Some(file),
             location: Some(expectation.location),
             message: Some(message.into()),
             expectation: Some(expectation),
@@ -111,7 +118,25 @@ pub(super) fn of_step(number: usize, step: &StepReport) -> Vec<Case<'_>> {
 
 impl<'a> Case<'a> {
     fn trouble(status: Status, title: &'a str, message: impl Into<Cow<'a, str>>) -> Self {
-        Self { status, title, step: None, location: None, message: Some(message.into()), expectation: None }
+        Self { status, title, step: None, file: None, location: None, message: Some(message.into()), expectation: None }
+    }
+
+    fn diagnostic(diagnostic: &'a Diagnostic) -> Self {
+        let message = match &diagnostic.help {
+            Some(help) => Cow::Owned(format!("{}\nhelp: {help}", diagnostic.message)),
+            None => Cow::Borrowed(diagnostic.message.as_str()),
+        };
+        let of_file = Self::trouble(Status::Error, "wrong file", message);
+        Self { file: Some(&diagnostic.file), location: diagnostic.location, ..of_file }
+    }
+
+    /// `scenarios/liveness.yaml:8:5`.
+    pub(super) fn place(&self) -> Option<String> {
+        let file = printable(&self.file?.to_string_lossy());
+        Some(match self.location {
+            Some(Location { line, column }) => format!("{file}:{line}:{column}"),
+            None => file,
+        })
     }
 
     pub(super) fn verdict(&self) -> Option<&'a Verdict> {

@@ -11,7 +11,7 @@ use super::text::{align, count, lines, printable, seconds, since_action};
 use crate::exit_code::exit_code;
 use crate::verdict::{Outcome, Verdict};
 
-/// Everything: a line an expectation, then the [`ending`].
+/// Everything: a line an expectation, then the [`spread`], then the [`ending`].
 pub fn full(report: &Report, palette: Palette) -> String {
     let mut out = String::new();
     let width = width(report);
@@ -25,7 +25,7 @@ pub fn full(report: &Report, palette: Palette) -> String {
                 String::new()
             };
             let _ = writeln!(out, "  step {}: {}{}", i + 1, printable(&step.name), palette.weak(&begun));
-            for case in &case::of_step(i + 1, step) {
+            for case in &case::of_step(&scenario.file, i + 1, step) {
                 let title = if case.expectation.is_some() { case.title } else { "the action" };
                 let _ = writeln!(out, "    {}", line(case.status, case.verdict(), title, width, palette));
             }
@@ -35,7 +35,7 @@ pub fn full(report: &Report, palette: Palette) -> String {
         }
         out.push('\n');
     }
-    out + &ending(report, palette)
+    out + &spread(report, palette) + &ending(report, palette)
 }
 
 /// What went wrong, with all that is known about it, and the summary: the end of a run whose progress has been shown.
@@ -54,11 +54,11 @@ pub fn ending(report: &Report, palette: Palette) -> String {
             let _ = writeln!(out, "the timeline of {} is in {}", printable(&scenario.name), printable(&timeline.to_string_lossy()));
         }
     }
-    out + &spread(report, palette) + &cluster(report) + &summary(report, palette)
+    out + &cluster(report) + &summary(report, palette)
 }
 
 /// When each row came over many histories, and how near to the edges of its window; empty for a single run.
-fn spread(report: &Report, palette: Palette) -> String {
+pub fn spread(report: &Report, palette: Palette) -> String {
     let Some(histories) = &report.histories else { return String::new() };
     let mut out = String::new();
     for scenario in &report.scenarios {
@@ -127,9 +127,8 @@ fn trouble(scenario: Option<&ScenarioReport>, case: &Case<'_>, palette: Palette)
     let place = scenario.map_or_else(|| "run".to_owned(), |scenario| printable(&scenario.name));
     let step = case.step.map(|(number, step)| format!(" › step {number}: {}", printable(&step.name))).unwrap_or_default();
     let mut out = format!("{}  {}{step}\n", palette.status(case.status, &detail.heading), palette.strong(&place));
-    if let (Some(scenario), Some(location)) = (scenario, case.location) {
-        let file = printable(&scenario.file.to_string_lossy());
-        let _ = writeln!(out, "  {}", palette.weak(&format!("at {file}:{}:{}", location.line, location.column)));
+    if let Some(place) = case.place() {
+        let _ = writeln!(out, "  {}", palette.weak(&format!("at {place}")));
     }
     if case.expectation.is_some() {
         let _ = writeln!(out, "  {:<12}  {}", "expectation", printable(case.title));

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::case::Counts;
 use super::model::{ClusterFacts, Histories, REPORT_VERSION, Report, ScenarioReport, StepReport};
+use crate::diagnostic::Diagnostic;
 use crate::exit_code::exit_code;
 use crate::timeline::seconds;
 use crate::verdict::Outcome;
@@ -104,6 +105,9 @@ struct Document {
     scenarios: Vec<ScenarioReport>,
     /// What went wrong outside of any scenario: provisioning, the environment, the teardown of the cluster.
     errors: Vec<String>,
+    /// What is wrong with files that the run was to use; left out if nothing is. If there is anything, nothing was run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    diagnostics: Vec<Diagnostic>,
     /// A signal ended the run.
     interrupted: bool,
     /// The simulated histories that this report tells as one; left out for a single run.

@@ -25,7 +25,7 @@ pub fn render(report: &Report) -> Result<String, quick_junit::SerializeError> {
     let run = case::of_run(report);
     if !run.is_empty() {
         let mut suite = TestSuite::new("labproof");
-        suite.add_test_cases(run.iter().map(|case| test_case(case, "labproof", None)));
+        suite.add_test_cases(run.iter().map(|case| test_case(case, "labproof")));
         document.add_test_suite(suite);
     }
     document.add_test_suites(report.scenarios.iter().map(|scenario| test_suite(report, scenario)));
@@ -35,10 +35,9 @@ pub fn render(report: &Report) -> Result<String, quick_junit::SerializeError> {
 fn test_suite(report: &Report, scenario: &ScenarioReport) -> TestSuite {
     let mut suite = TestSuite::new(printable(&scenario.name));
     suite.set_time(scenario.duration);
-    let file = printable(&scenario.file.to_string_lossy());
     let cluster = report.cluster.as_ref();
     let properties = [
-        ("file", Some(file.clone())),
+        ("file", Some(scenario.file.to_string_lossy().into_owned())),
         ("title", scenario.title.clone()),
         ("namespace", scenario.namespace.clone()),
         ("timeline", scenario.timeline.as_ref().map(|path| path.to_string_lossy().into_owned())),
@@ -47,31 +46,33 @@ fn test_suite(report: &Report, scenario: &ScenarioReport) -> TestSuite {
         ("stand-ins", cluster.map(|facts| facts.stand_ins.join(" "))),
     ];
     suite.add_properties(properties.into_iter().filter_map(|(name, value)| Some((name.to_owned(), printable(&value?)))));
-    suite.add_test_cases(case::of_scenario(scenario).iter().map(|case| test_case(case, &scenario.name, Some(&file))));
+    suite.add_test_cases(case::of_scenario(scenario).iter().map(|case| test_case(case, &scenario.name)));
     suite
 }
 
-fn test_case(case: &Case<'_>, class: &str, file: Option<&str>) -> TestCase {
+fn test_case(case: &Case<'_>, class: &str) -> TestCase {
     let name = match case.step {
         Some((number, step)) if case.expectation.is_some() => {
             format!("{number} {}: {}", printable(&step.name), printable(case.title))
         }
         Some((number, _)) => format!("{number} {}", printable(case.title)),
-        None => printable(case.title),
+        None => case.place().into_iter().fold(printable(case.title), |title, place| format!("{title} {place}")),
     };
-    let mut test_case = TestCase::new(name, status(case, file));
+    let mut test_case = TestCase::new(name, status(case));
     test_case.set_classname(printable(class));
     if let Some(decided) = case.decided() {
         test_case.set_time(decided);
     }
-    if let (Some(file), Some(location)) = (file, case.location) {
-        test_case.extra.insert("file".into(), file.into());
+    if let Some(file) = case.file {
+        test_case.extra.insert("file".into(), printable(&file.to_string_lossy()).into());
+    }
+    if let Some(location) = case.location {
         test_case.extra.insert("line".into(), location.line.to_string().into());
     }
     test_case
 }
 
-fn status(case: &Case<'_>, file: Option<&str>) -> TestCaseStatus {
+fn status(case: &Case<'_>) -> TestCaseStatus {
     let mut status = match case.status {
         Status::Pass => return TestCaseStatus::success(),
         Status::NotRun => TestCaseStatus::skipped(),
@@ -84,10 +85,7 @@ fn status(case: &Case<'_>, file: Option<&str>) -> TestCaseStatus {
     if case.status.is_trouble() {
         let deviation = case.verdict().and_then(|verdict| verdict.deviation);
         status.set_type(deviation.map_or(case.status.word(), |deviation| deviation.words()));
-        let place = match (file, case.location) {
-            (Some(file), Some(location)) => format!("at {file}:{}:{}\n", location.line, location.column),
-            _ => String::new(),
-        };
+        let place = case.place().map(|place| format!("at {place}\n")).unwrap_or_default();
         status.set_description(place + &explanation(case));
     }
     status

@@ -29,6 +29,11 @@ pub fn render_within(report: &Report, limit: usize) -> String {
         page.add(&format!("{caption}\n{}", trouble(scenario, &case)));
         caption = "";
     }
+    let mut caption = "\n### When each row came\n";
+    for scenario in report.scenarios.iter().filter(|_| report.histories.is_some()) {
+        page.add(&format!("{caption}\n{}", spread(scenario)));
+        caption = "";
+    }
     let mut caption = "\n### All expectations\n";
     for scenario in &report.scenarios {
         page.add(&format!("{caption}\n{}", all_cases(scenario)));
@@ -67,7 +72,8 @@ impl Page {
 
 fn heading(report: &Report) -> String {
     let outcome = Status::from(report.outcome());
-    let mut out = format!("## {} labproof: {}\n\n", symbol(outcome), outcome.word());
+    let interrupted = if report.interrupted { "interrupted, " } else { "" };
+    let mut out = format!("## {} labproof: {interrupted}{}\n\n", symbol(outcome), outcome.word());
     let _ = write!(
         out,
         "{} in {}, {}",
@@ -102,10 +108,7 @@ fn trouble(scenario: Option<&ScenarioReport>, case: &Case<'_>) -> String {
     let whose = scenario.map_or_else(|| "run".to_owned(), |scenario| escape(&scenario.name));
     let (symbol, title) = (symbol(case.status), escape(case.title));
     let mut parts = vec![format!("<details>\n<summary>{symbol} <b>{}</b> {whose}: {title}</summary>", detail.heading)];
-    if let (Some(scenario), Some(location)) = (scenario, case.location) {
-        let file = escape(&scenario.file.to_string_lossy());
-        parts.push(format!("at <code>{file}&#58;{}&#58;{}</code>", location.line, location.column));
-    }
+    parts.extend(case.place().map(|place| format!("at <code>{}</code>", escape(&place))));
     let message: Vec<String> = detail.message.iter().map(|line| escape(line)).collect();
     parts.push(format!("<p>{}</p>", message.join("<br>\n")));
     let facts = detail.facts.iter().map(|(name, fact)| format!("* {name}: <code>{}</code>", escape(fact)));
@@ -139,6 +142,20 @@ fn observed(detail: &Detail) -> String {
         }
     }
     if out.is_empty() { out } else { format!("<pre>\n{out}</pre>") }
+}
+
+/// Over many histories, when each row came and how near to the edges of its window.
+fn spread(scenario: &ScenarioReport) -> String {
+    let name = escape(&scenario.name);
+    let mut out =
+        format!("<details>\n<summary>{name}</summary>\n\n| row | earliest | median | latest | to spare |\n|---|--:|--:|--:|--:|\n");
+    for spread in
+        scenario.steps.iter().flat_map(|step| &step.expectations).filter_map(|e| e.histories.as_ref()).flat_map(|h| &h.spread)
+    {
+        let [earliest, median, latest] = [spread.earliest, spread.median, spread.latest].map(since_action);
+        let _ = writeln!(out, "| {} | {earliest} | {median} | {latest} | {:.1}s |", escape(&spread.what), spread.margin);
+    }
+    out + "\n</details>\n"
 }
 
 fn all_cases(scenario: &ScenarioReport) -> String {

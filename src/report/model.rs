@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostic::Diagnostic;
 use crate::scenario::Location;
 use crate::timeline::seconds;
 use crate::verdict::{Outcome, Verdict};
@@ -31,6 +32,9 @@ pub struct Report {
     pub scenarios: Vec<ScenarioReport>,
     /// What went wrong outside of any scenario: provisioning, the environment, the teardown of the cluster.
     pub errors: Vec<String>,
+    /// What is wrong with files that the run was to use; if there is anything, nothing was run.
+    #[serde(default)]
+    pub diagnostics: Vec<Diagnostic>,
     /// A signal ended the run.
     pub interrupted: bool,
     /// The simulated histories that this report tells as one; none for a single run.
@@ -195,10 +199,26 @@ pub struct ObservedRow {
 }
 
 impl Report {
+    /// The report of a run that has just begun and knows no scenario.
+    pub fn begun(started: String) -> Self {
+        Self {
+            version: REPORT_VERSION,
+            labproof: env!("CARGO_PKG_VERSION").to_owned(),
+            cluster: None,
+            started,
+            duration: Duration::ZERO,
+            scenarios: Vec::new(),
+            errors: Vec::new(),
+            diagnostics: Vec::new(),
+            interrupted: false,
+            histories: None,
+        }
+    }
+
     /// The worst outcome of all; errors outside of scenarios count. A run that was interrupted or ran nothing is inconclusive at
     /// best: only a run that proved everything it was asked to prove passes.
     pub fn outcome(&self) -> Outcome {
-        let own = if !self.errors.is_empty() {
+        let own = if !self.errors.is_empty() || !self.diagnostics.is_empty() {
             Outcome::Error
         } else if self.interrupted || self.scenarios.is_empty() {
             Outcome::Inconclusive

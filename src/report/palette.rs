@@ -58,17 +58,6 @@ impl Palette {
     }
 }
 
-/// `Auto` is plain: whether there is a terminal is for the caller to find out, as `anstream::AutoStream::choice(&stderr)` does with
-/// `NO_COLOR` and `CLICOLOR_FORCE` respected.
-impl From<anstream::ColorChoice> for Palette {
-    fn from(choice: anstream::ColorChoice) -> Self {
-        match choice {
-            anstream::ColorChoice::Always | anstream::ColorChoice::AlwaysAnsi => Self::COLOR,
-            anstream::ColorChoice::Auto | anstream::ColorChoice::Never => Self::PLAIN,
-        }
-    }
-}
-
 fn paint(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }

@@ -21,8 +21,8 @@ pub(crate) fn printable(text: &str) -> String {
             break;
         }
         match c {
-            // And `##[command]` anywhere in a line.
-            '[' if line.ends_with("##") => line.push_str("\\["),
+            // And `##[command]` anywhere in a line; Azure's agent obeys `##vso[command]`, TeamCity's `##teamcity[command]`.
+            '[' if line.trim_end_matches(|c: char| c.is_ascii_alphanumeric()).ends_with("##") => line.push_str("\\["),
             c if c.is_control() || is_deceptive(c) => line.extend(c.escape_default()),
             c => line.push(c),
         }
@@ -93,6 +93,8 @@ mod tests {
     #[case::c1("\u{9b}2J", r"\u{9b}2J")]
     #[case::right_to_left("a\u{202e}b", r"a\u{202e}b")]
     #[case::runner_command("x ##[add-mask]y", r"x ##\[add-mask]y")]
+    #[case::command_of_azure("x ##VSO[task.setvariable]y", r"x ##VSO\[task.setvariable]y")]
+    #[case::brackets_of_others("#vso[x] ## a[b]", "#vso[x] ## a[b]")]
     #[case::runner_command_at_the_beginning(" ::error::x", r"\ ::error::x")]
     #[case::plain("1/1 Running 日本語 é", "1/1 Running 日本語 é")]
     fn text_is_made_harmless(#[case] text: &str, #[case] expected: &str) {

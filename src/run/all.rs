@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, Provider, namespace};
 use crate::plan::Plan;
 use crate::progress::Progress;
-use crate::report::{REPORT_VERSION, Report, ScenarioReport};
+use crate::report::{Report, ScenarioReport};
 use crate::scenario::describe::duration;
 use crate::verdict::Outcome;
 
@@ -30,6 +30,17 @@ pub enum Keep {
     Always,
 }
 
+impl Keep {
+    /// Whether what came to this is left.
+    fn keeps(self, outcome: Outcome) -> bool {
+        match self {
+            Self::Never => false,
+            Self::OnFailure => outcome != Outcome::Pass,
+            Self::Always => true,
+        }
+    }
+}
+
 /// How a plan is run.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
@@ -43,6 +54,13 @@ pub struct RunOptions {
     pub time_limit: Option<Duration>,
     /// How long a namespace may take to go away.
     pub tear_down_limit: Duration,
+}
+
+/// One scenario after the other, everything torn down, nothing recorded.
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self { jobs: 1, keep: Keep::Never, timelines: None, time_limit: None, tear_down_limit: Duration::from_mins(2) }
+    }
 }
 
 /// Provisions a cluster, runs every scenario on it, tears everything down, and says what was found out. It always gives a report;
@@ -77,15 +95,8 @@ async fn run_stages<P: Provider>(
 ) -> Report {
     let clock = Clock::from_wall_clock();
     let mut report = Report {
-        version: REPORT_VERSION,
-        labproof: env!("CARGO_PKG_VERSION").to_owned(),
-        cluster: None,
-        started: clock.epoch().to_string(),
-        duration: Duration::ZERO,
         scenarios: plan.scenarios.iter().map(|planned| not_run(&planned.scenario)).collect(),
-        errors: Vec::new(),
-        interrupted: false,
-        histories: None,
+        ..Report::begun(clock.epoch().to_string())
     };
     let stop = interrupt.child_token();
     let work = provision_and_run(plan, provider, options, progress, &stop, clock, &mut report);
@@ -100,7 +111,7 @@ async fn run_stages<P: Provider>(
     }
     report.duration = clock.elapsed();
     progress(Progress::Checkpoint(Box::new(report.clone())));
-    if let Err(error) = provider.tear_down(is_kept(options.keep, &report), progress).await {
+    if let Err(error) = provider.tear_down(options.keep.keeps(report.outcome()), progress).await {
         report.errors.push(error.with_hint());
     }
     report.interrupted |= interrupt.is_cancelled();
@@ -138,14 +149,6 @@ async fn provision_and_run<P: Provider>(
     Ok(())
 }
 
-fn is_kept(keep: Keep, report: &Report) -> bool {
-    match keep {
-        Keep::Never => false,
-        Keep::OnFailure => report.outcome() != Outcome::Pass,
-        Keep::Always => true,
-    }
-}
-
 async fn run_scenarios(
     plan: &Plan,
     cluster: &Cluster,
@@ -180,11 +183,7 @@ async fn run_scenarios(
 
 /// Removes the scenario's namespace, unless it is to be looked at.
 async fn tear_down(cluster: &Cluster, options: &RunOptions, scenario: &mut ScenarioReport) {
-    let is_kept = match options.keep {
-        Keep::Never => false,
-        Keep::OnFailure => scenario.outcome() != Outcome::Pass,
-        Keep::Always => true,
-    };
+    let is_kept = options.keep.keeps(scenario.outcome());
     if let Some(name) = scenario.namespace.as_ref().filter(|_| !is_kept) {
         let removed = namespace::remove(&cluster.client, name, &cluster.run_id, options.tear_down_limit).await;
         if let Err(error) = removed {

@@ -36,18 +36,12 @@ impl Loaded {
 }
 
 /// The scenario files of these paths: files as they are, directories with everything below them that ends in `.yaml` or
-/// `.yml`, sorted. A path that does not exist and a directory without scenarios are errors.
+/// `.yml`, sorted. A path that does not exist is an error.
 pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<Diagnostic>> {
     let mut files = Vec::new();
     let mut errors = Vec::new();
     for path in paths {
-        let before = files.len();
-        if let Err(error) = collect(path, true, &mut files) {
-            errors.push(error);
-        } else if files.len() == before {
-            let help = "a scenario's file name ends in `.yaml` or `.yml`";
-            errors.push(Diagnostic::about_file(path, "there are no scenarios in this directory", Some(help)));
-        }
+        errors.extend(collect(path, true, &mut files).err());
     }
     let mut seen = std::collections::BTreeSet::new();
     files.retain(|file| seen.insert(file.clone()));

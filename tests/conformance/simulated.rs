@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use kubesim::Version;
 use labproof::cluster::sim::{SimOptions, SimProvider, in_virtual_time};
@@ -56,8 +55,7 @@ fn all_seeds(case: &Case, version: Version, seeds: u64) -> Simulated {
 }
 
 fn one(case: &Case, version: Version, seed: u64) -> (Report, Vec<Entry>) {
-    let options =
-        RunOptions { jobs: 1, keep: Keep::Always, timelines: None, time_limit: None, tear_down_limit: Duration::from_mins(2) };
+    let options = RunOptions { keep: Keep::Always, ..RunOptions::default() };
     let mut provider = SimProvider::new(SimOptions { seed, version, workloads: workloads() });
     let entries = RefCell::new(Vec::new());
     let progress = |event: Progress| {

@@ -12,7 +12,7 @@ use kube::{Api, Client};
 use labproof::plan::Plan;
 use labproof::progress::Progress;
 use labproof::report::{ExpectationReport, Palette, Report, console};
-use labproof::run::{Keep, RunOptions, run};
+use labproof::run::{RunOptions, run};
 use labproof::scenario;
 use labproof::timeline::{Entry, Observation};
 use labproof::verdict::Outcome;
@@ -140,13 +140,7 @@ impl Case {
 
     /// Runs it; `progress` is told of everything.
     async fn run(&self, progress: &dyn Fn(&Progress)) -> Ran {
-        let options = RunOptions {
-            jobs: 1,
-            keep: Keep::Never,
-            timelines: Some(self.folder.path().join("timelines")),
-            time_limit: None,
-            tear_down_limit: Duration::from_mins(2),
-        };
+        let options = RunOptions { timelines: Some(self.folder.path().join("timelines")), ..RunOptions::default() };
         let mut provider = Proxied::new(&self.proxy).await;
         let report = run(&self.plan(), &mut provider, &options, &|event| progress(&event), &CancellationToken::new()).await;
         let truths = self.expect.lines().filter_map(|line| line.trim().strip_prefix("# ")).map(|word| word == "holds").collect();

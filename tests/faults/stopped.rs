@@ -145,7 +145,7 @@ pub(crate) fn in_a_step() {
     let verdicts: Vec<_> = report.scenarios[0].steps[0].expectations.iter().map(|e| e.verdict.is_some()).collect();
     assert_eq!(verdicts, [true, false]);
     assert!(bench.has("r.xml") && bench.has("r.md"));
-    assert!(bench.has("state/timelines/waits.jsonl"));
+    assert!(report.scenarios[0].timeline.as_ref().is_some_and(|file| file.metadata().unwrap().len() > 0));
 }
 
 pub(crate) fn in_the_teardown() {
@@ -208,14 +208,12 @@ pub(crate) fn without_a_disk() {
     // A timeline cannot be written: the verdicts stand all the same.
     std::fs::create_dir(bench.path("full")).unwrap();
     std::os::unix::fs::symlink("/dev/full", bench.path("full/ends.jsonl")).unwrap();
-    for record in ["full", "/proc/labproof"] {
-        let (code, said) = bench.start("ends", &["--record", record, "--report", "json=r.json"]).end();
-        assert_eq!(code, environment, "{said}");
-        assert!(said.contains("the timeline could not be written"), "{said}");
-        let scenario = &bench.report().scenarios[0];
-        assert_eq!(scenario.steps[0].outcome(), labproof::verdict::Outcome::Pass, "{said}");
-        assert_eq!(scenario.timeline, None);
-    }
+    let (code, said) = bench.start("ends", &["--record", "full", "--report", "json=r.json"]).end();
+    assert_eq!(code, environment, "{said}");
+    assert!(said.contains("the timeline could not be written"), "{said}");
+    let scenario = &bench.report().scenarios[0];
+    assert_eq!(scenario.steps[0].outcome(), labproof::verdict::Outcome::Pass, "{said}");
+    assert_eq!(scenario.timeline, None);
     assert_eq!(namespaces("ends"), []);
 }
 

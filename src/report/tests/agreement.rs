@@ -53,9 +53,11 @@ proptest! {
     fn markdown_agrees_and_has_no_markup_of_strangers(report in arbitrary::report()) {
         let page = markdown::render(&report);
         let verdict = page.lines().next().unwrap().rsplit(": ").next().unwrap();
-        prop_assert_eq!(verdict, report.outcome().word());
+        let interrupted = if report.interrupted { "interrupted, " } else { "" };
+        prop_assert_eq!(verdict, format!("{interrupted}{}", report.outcome().word()));
+        let spreads = if report.histories.is_some() { report.scenarios.len() } else { 0 };
         let troubles: usize = Counts::of(&report).occurring().filter(|(_, status)| status.is_trouble()).map(|(n, _)| n).sum();
-        prop_assert_eq!(page.matches("<details>").count(), troubles + report.scenarios.len());
+        prop_assert_eq!(page.matches("<details>").count(), troubles + spreads + report.scenarios.len());
         markdown_is_clean(&page)?;
     }
 
@@ -69,7 +71,7 @@ proptest! {
 
     #[test]
     fn annotations_agree_and_are_commands_only(report in arbitrary::report()) {
-        let annotations = github::render(&report);
+        let annotations = github::render(&report, None);
         let counts = Counts::of(&report);
         for (command, wanted) in [("error", counts.fail + counts.error), ("warning", counts.inconclusive)] {
             let given = annotations.lines().filter(|line| line.starts_with(&format!("::{command} "))).count();
@@ -115,6 +117,8 @@ fn exit_codes() {
         ("nothing_selected", exit_code::NOTHING_SELECTED),
         ("not_run", exit_code::FAIL),
         ("unexplained", exit_code::INCONCLUSIVE),
+        ("wrong_files", exit_code::USAGE),
+        ("histories", exit_code::FAIL),
         ("hostile", exit_code::ENVIRONMENT),
     ];
     assert_eq!(codes, expected);
@@ -130,6 +134,7 @@ fn exit_code_precedence() {
     mixed.scenarios.extend(report("teardown_failure").scenarios);
     assert_eq!(exit_code(&mixed), exit_code::ENVIRONMENT);
     assert_eq!(exit_code(&Report { interrupted: true, ..mixed }), exit_code::INTERRUPTED);
+    assert_eq!(exit_code(&Report { interrupted: true, ..report("wrong_files") }), exit_code::USAGE);
     let no_cluster = Report { scenarios: vec![], ..report("provisioning_failure") };
     assert_eq!(exit_code(&no_cluster), exit_code::ENVIRONMENT);
 }
@@ -196,7 +201,9 @@ fn markdown_is_clean(page: &str) -> Result<(), TestCaseError> {
             other => prop_assert!(false, "{other:?} in {page}"),
         }
     }
-    let ours = |line: &&str| line.starts_with("## ") || ["### What went wrong", "### All expectations"].contains(line);
+    let ours = |line: &&str| {
+        line.starts_with("## ") || ["### What went wrong", "### When each row came", "### All expectations"].contains(line)
+    };
     prop_assert_eq!(headings, page.lines().filter(ours).count(), "{}", page);
     for row in page.lines().filter(|line| line.starts_with('|')) {
         prop_assert!([5, 6].contains(&row.matches('|').count()), "{row}");

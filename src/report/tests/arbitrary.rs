@@ -1,5 +1,6 @@
 //! Reports of any content.
 
+use std::path::Path;
 use std::time::Duration;
 
 use proptest::collection::vec;
@@ -7,7 +8,11 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::fixtures;
-use crate::report::{ExpectationReport, FailureContext, ObservedRow, Report, ScenarioReport, StepReport, StepState};
+use crate::diagnostic::Diagnostic;
+use crate::report::{
+    ExpectationHistories, ExpectationReport, FailureContext, Histories, ObservedRow, Report, ScenarioReport, Spread, StepReport,
+    StepState,
+};
 use crate::scenario::Location;
 use crate::verdict::{Deviation, Outcome, Verdict};
 
@@ -65,9 +70,10 @@ pub(super) fn text() -> impl Strategy<Value = String> {
 }
 
 pub(super) fn report() -> impl Strategy<Value = Report> {
-    (vec(scenario(), 0..4), errors(), prop::bool::weighted(0.1), prop::bool::ANY, text(), text()).prop_map(
-        |(scenarios, errors, interrupted, provisioned, name, stand_in)| {
-            let mut report = Report { errors, interrupted, ..fixtures::run(scenarios) };
+    let facts = (prop::bool::ANY, text(), text());
+    (vec(scenario(), 0..4), errors(), diagnostics(), prop::bool::weighted(0.1), histories(), facts).prop_map(
+        |(scenarios, errors, diagnostics, interrupted, histories, (provisioned, name, stand_in))| {
+            let mut report = Report { errors, diagnostics, interrupted, histories, ..fixtures::run(scenarios) };
             let cluster = report.cluster.as_mut().unwrap();
             (cluster.name, cluster.stand_ins) = (name, vec![stand_in]);
             report.cluster = report.cluster.filter(|_| provisioned);
@@ -80,6 +86,26 @@ fn scenario() -> impl Strategy<Value = ScenarioReport> {
     (text(), option::of(text()), text(), vec(step(), 1..4), errors()).prop_map(|(name, title, file, steps, errors)| {
         ScenarioReport { title, file: file.into(), errors, ..fixtures::scenario(&name, steps) }
     })
+}
+
+/// Mostly none, so that all outcomes are common.
+fn diagnostics() -> impl Strategy<Value = Vec<Diagnostic>> {
+    let one = (text(), text(), any::<bool>(), option::of(text())).prop_map(|(file, message, is_placed, help)| {
+        let (file, help) = (Path::new(&file), help.as_deref());
+        let at = |location| Diagnostic::at(file, location, message.clone(), help);
+        if is_placed { at(Location { line: 2, column: 7 }) } else { Diagnostic::about_file(file, message, help) }
+    });
+    prop_oneof![9 => Just(vec![]), 1 => vec(one, 1..3)]
+}
+
+fn histories() -> impl Strategy<Value = Option<Histories>> {
+    option::of(Just(Histories { first_seed: 3, count: 4, not_passed: vec![5] }))
+}
+
+/// What came of an expectation in them.
+fn of_histories() -> impl Strategy<Value = ExpectationHistories> {
+    let spread = text().prop_map(|what| Spread { what, earliest: 1.0, median: 2.0, latest: 3.5, margin: 0.5 });
+    vec(spread, 0..3).prop_map(|spread| ExpectationHistories { judged: 4, not_passed: vec![5], seed: 5, spread })
 }
 
 /// Mostly none, so that all outcomes are common.
@@ -96,15 +122,10 @@ fn step() -> impl Strategy<Value = StepReport> {
 }
 
 fn expectation() -> impl Strategy<Value = ExpectationReport> {
-    (text(), prop_oneof![9 => verdict().prop_map(Some), 1 => Just(None)], option::of(context())).prop_map(
-        |(expectation, verdict, context)| ExpectationReport {
-            expectation,
-            location: Location { line: 9, column: 1 },
-            verdict,
-            context,
-            histories: None,
-        },
-    )
+    let verdict = prop_oneof![9 => verdict().prop_map(Some), 1 => Just(None)];
+    (text(), verdict, option::of(context()), option::of(of_histories())).prop_map(|(expectation, verdict, context, histories)| {
+        ExpectationReport { expectation, location: Location { line: 9, column: 1 }, verdict, context, histories }
+    })
 }
 
 fn verdict() -> impl Strategy<Value = Verdict> {

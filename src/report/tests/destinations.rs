@@ -152,3 +152,17 @@ fn what_is_no_report_is_refused(#[case] json: &str, #[case] error: &str) {
     let said = json::read(json.as_bytes()).unwrap_err().to_string();
     assert!(said.starts_with(error), "{said}");
 }
+
+/// GitHub takes `file=` as a path from the workspace, wherever the program was started.
+#[test]
+fn annotations_name_files_from_the_workspace() {
+    let workspace = tempfile::tempdir().unwrap();
+    let (_, mut report) = fixtures::all().remove(1);
+    let file = workspace.path().join("course/scenarios/x.yaml");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "").unwrap();
+    report.scenarios[0].file = workspace.path().join("course/../course/scenarios/x.yaml");
+    assert!(github::render(&report, Some(workspace.path())).contains("file=course/scenarios/x.yaml,line="));
+    report.scenarios[0].file = "/elsewhere/x.yaml".into();
+    assert!(github::render(&report, Some(workspace.path())).contains("file=/elsewhere/x.yaml,line="));
+}

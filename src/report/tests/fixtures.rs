@@ -1,9 +1,12 @@
 //! A report of every kind, built by hand.
 
+use std::path::Path;
 use std::time::Duration;
 
+use crate::diagnostic::Diagnostic;
 use crate::report::{
-    ClusterFacts, ExpectationReport, FailureContext, ObservedRow, REPORT_VERSION, Report, ScenarioReport, StepReport, StepState,
+    ClusterFacts, ExpectationHistories, ExpectationReport, FailureContext, Histories, ObservedRow, REPORT_VERSION, Report,
+    ScenarioReport, Spread, StepReport, StepState,
 };
 use crate::scenario::Location;
 use crate::verdict::{Deviation, Outcome, Verdict};
@@ -24,6 +27,8 @@ pub(super) fn all() -> Vec<(&'static str, Report)> {
         ("nothing_selected", run(vec![])),
         ("not_run", fail_fast()),
         ("unexplained", run(vec![not_run("liveness")])),
+        ("wrong_files", wrong_files()),
+        ("histories", histories()),
         ("hostile", hostile()),
     ]
 }
@@ -87,6 +92,22 @@ fn fail_fast() -> Report {
     run(vec![scenario("liveness", vec![step(1, vec![deviating(Deviation::TooLate)]), begun_not(2)]), not_run("destruction")])
 }
 
+fn wrong_files() -> Report {
+    let file = Path::new("scenarios/chapter-07/liveness.yaml");
+    let of_key = Diagnostic::at(file, Location { line: 4, column: 3 }, "a step has no key `aply`", Some("did you mean `apply`?"));
+    let unreadable = Diagnostic::about_file(Path::new("scenarios/none.yaml"), "cannot be read: No such file or directory", None);
+    Report { cluster: None, diagnostics: vec![of_key, unreadable], ..run(vec![]) }
+}
+
+fn histories() -> Report {
+    let mut late = deviating(Deviation::TooLate);
+    let spread = |what: &str, earliest, latest, margin| Spread { what: what.into(), earliest, median: 5.5, latest, margin };
+    let rows = vec![spread("READY 1/1, by 15s", 4.25, 8.5, 6.5), spread("RESTARTS 1, at 20s..30s", 24.0, 29.5, 0.5)];
+    late.histories = Some(ExpectationHistories { judged: 100, not_passed: vec![7], seed: 7, spread: rows });
+    let histories = Some(Histories { first_seed: 0, count: 100, not_passed: vec![7] });
+    Report { histories, ..run(vec![scenario("liveness", vec![step(1, vec![late])])]) }
+}
+
 /// What an attacker, or bad luck, could put into a log, a name or a message.
 fn hostile() -> Report {
     let evil = "\u{1b}[2J\u{1b}]0;owned\u{7} ]]> <script>alert(1)</script> | `x` ![x](http://x.example) ::error::x\n::error::y %0A ##[add-mask]z \u{202e}\u{0}";
@@ -125,6 +146,7 @@ pub(super) fn run(scenarios: Vec<ScenarioReport>) -> Report {
         duration: Duration::from_millis(126_432),
         scenarios,
         errors: vec![],
+        diagnostics: vec![],
         interrupted: false,
         histories: None,
     }

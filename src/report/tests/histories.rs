@@ -36,7 +36,7 @@ fn the_spread_is_that_of_the_passes() {
     assert_eq!((spread.earliest, spread.median, spread.latest, spread.margin), (1.0, 5.0, 9.0, 6.0));
     let spread = &second.histories.as_ref().unwrap().spread[0];
     assert_eq!((spread.earliest, spread.median, spread.latest, spread.margin), (1.0, 5.0, 14.0, 1.0));
-    insta::assert_snapshot!(console::ending(&merged, Palette::PLAIN));
+    insta::assert_snapshot!(console::full(&merged, Palette::PLAIN));
 }
 
 #[test]

@@ -45,6 +45,6 @@ fn markdown() {
 #[test]
 fn github() {
     for (name, report) in fixtures::all() {
-        assert_snapshot!(format!("github_{name}"), github::render(&report));
+        assert_snapshot!(format!("github_{name}"), github::render(&report, None));
     }
 }
