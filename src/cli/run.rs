@@ -73,8 +73,8 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<u8, Failure> {
             }
         }
     }?;
-    drop(live);
-    terminal.note(&console::ending(&report, terminal.notes_palette()));
+    let kept = live.into_inner().into_kept();
+    terminal.note(&(console::ending(&report, terminal.notes_palette()) + &kept));
     write_reports(&report, &destinations)?;
     Ok(exit_code(&report))
 }
@@ -87,7 +87,7 @@ fn kind(args: &RunArgs, plan: &Plan, workloads: &Workloads, state: StateDir) -> 
         }
         Images::Real => None,
     };
-    Ok(KindProvider::new(KindOptions {
+    let options = KindOptions {
         programs: Programs::from_path(),
         state,
         run_id: new_run_id(),
@@ -96,7 +96,9 @@ fn kind(args: &RunArgs, plan: &Plan, workloads: &Workloads, state: StateDir) -> 
         config: args.kind.kind_config.clone(),
         reuse: args.kind.reuse,
         stand_ins,
-    }))
+    };
+    options.check(&plan.needs).map_err(Failure::wrong_options)?;
+    Ok(KindProvider::new(options))
 }
 
 fn context(args: &RunArgs, state: StateDir) -> ContextProvider {
@@ -161,9 +163,18 @@ pub(crate) fn block_on<T>(work: impl AsyncFnOnce(CancellationToken) -> Result<T,
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::environment)?;
     runtime.block_on(async {
         let interrupt = CancellationToken::new();
-        signals::listen(interrupt.clone()).map_err(Failure::environment)?;
-        work(interrupt).await
+        let stopped = signals::listen(interrupt.clone()).map_err(Failure::environment)?;
+        tokio::select! {
+            biased;
+            () = stopped => Err(Failure::stopped_at_once()),
+            ended = work(interrupt) => ended,
+        }
     })
+}
+
+/// As [`block_on`], for work that the first signal may end wherever it is.
+pub(crate) fn block_on_interruptible<T>(work: impl AsyncFnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    block_on(async |interrupt| interrupt.run_until_cancelled(work()).await.unwrap_or_else(|| Err(Failure::interrupted())))
 }
 
 /// The reports that are asked for, which can be written as far as can be told beforehand.
