@@ -34,7 +34,8 @@ case "$*" in
 "ps "*--format*) if [ -e "$dir/nodes" ]; then echo labproof-x; fi ;;
 "ps "*) if [ -e "$dir/nodes" ]; then echo c0ffee; fi ;;
 "container inspect"*) echo '[{"Name":"/labproof-x-control-plane","Created":"'"$(cat "$dir/created")"'","Config":{"Image":"kindest/node:v1.37.2"},
-  "State":{"Running":true},"Mounts":[{"Type":"bind","Source":"/lib/modules"},{"Type":"volume","Name":"v1"}]}]' ;;
+  "State":{"Running":'"$([ -e "$dir/not-running" ] && echo false || echo true)"'},"Mounts":[{"Type":"bind","Source":"/lib/modules"},{"Type":"volume","Name":"v1"}]}]' ;;
+"container start labproof-x-control-plane") rm -f "$dir/not-running"; touch "$dir/started" ;;
 "volume ls"*) if [ -e "$dir/volume" ]; then echo v1; fi ;;
 "exec labproof-x-control-plane kubectl"*) if [ -e "$dir/labelled" ]; then echo node/labproof-x-control-plane; fi ;;
 "image ls"*) echo kindest/node:v1.37.2 ;;
@@ -555,6 +556,114 @@ async fn a_kept_cluster_that_is_gone_is_replaced() {
     assert_eq!(*shown.borrow(), ["the kept kind cluster labproof-x is gone"]);
     assert!(bench.path("created").exists(), "another one was begun");
     provider.tear_down(false, &show).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_kept_cluster_that_cannot_be_used_is_left_as_it_is() {
+    let bench = Bench::new();
+    bench.left(Stage::Kept);
+    bench.write("nodes", "");
+    bench.write("not-running", "");
+    bench.write("delete", "touch \"$dir/deleted\"");
+    let warnings = RefCell::new(Vec::new());
+    let show = |progress: Progress| {
+        if let Progress::Warning(text) = progress {
+            warnings.borrow_mut().push(text);
+        }
+    };
+    let mut provider = KindProvider::new(KindOptions { reuse: true, run_id: "y".to_owned(), ..bench.options() });
+    assert!(provider.provision(&Needs { nodes: 1, ..Needs::default() }, &show).await.is_err());
+    provider.tear_down(false, &show).await.unwrap();
+    let warnings = warnings.into_inner();
+    assert!(warnings[0].starts_with("the kept kind cluster labproof-x cannot be used and is left as it is: "), "{warnings:?}");
+    assert!(bench.path("started").exists(), "its node did not run");
+    assert!(!bench.path("deleted").exists() && bench.remembered().contains(&"labproof-x".to_owned()));
+    let claim = bench.state().take("labproof-x").unwrap().unwrap();
+    assert_eq!(claim.kind().unwrap().stage, Stage::Kept);
+}
+
+#[tokio::test]
+async fn a_kept_cluster_that_is_not_like_what_is_asked_for_is_named() {
+    let bench = Bench::new();
+    bench.left(Stage::Kept);
+    let warnings = RefCell::new(Vec::new());
+    let show = |progress: Progress| {
+        if let Progress::Warning(text) = progress {
+            warnings.borrow_mut().push(text);
+        }
+    };
+    let mut provider = KindProvider::new(KindOptions { reuse: true, run_id: "y".to_owned(), ..bench.options() });
+    assert!(provider.provision(&Needs { nodes: 2, ..Needs::default() }, &show).await.is_err());
+    let expected = "no kept kind cluster is like what is asked for: labproof-x has 1 node, not 2";
+    assert_eq!(warnings.into_inner(), [expected]);
+}
+
+#[tokio::test]
+async fn a_cluster_that_never_gets_ready_can_be_kept() {
+    let bench = Bench::new();
+    bench.write("create", PREPARING);
+    let mut provider = bench.provider();
+    assert_says(
+        &provision(&mut provider).await,
+        "the kubeconfig of the kind cluster labproof-x cannot be read",
+        "--keep on-failure",
+    );
+    let kept = RefCell::new(Vec::new());
+    let note = |progress: Progress| kept.borrow_mut().push(format!("{progress:?}"));
+    provider.tear_down(true, &note).await.unwrap();
+    assert!(kept.borrow()[0].contains("the kind cluster labproof-x") && kept.borrow().len() == 1, "{kept:?}");
+    drop(provider);
+    assert!(bench.path("nodes").exists());
+    assert!(matches!(bench.clean(true, false).await[0].fate, Fate::Removed));
+}
+
+#[tokio::test]
+async fn docker_and_kind_are_both_named_when_both_are_missing() {
+    let bench = Bench::new();
+    bench.without("docker");
+    bench.without("kind");
+    let error = provision(&mut bench.provider()).await;
+    assert_says(&error, "`docker` is not installed", "docs.docker.com");
+    assert_says(&error, "`kind` is not installed", "kind.sigs.k8s.io");
+}
+
+#[tokio::test]
+async fn clean_without_an_engine_cannot_tell_what_is_not_recorded() {
+    let bench = Bench::new();
+    bench.write("stopped", "");
+    assert!(bench.clean(false, false).await.is_empty());
+    let findings = clean::clusters(&CleanOptions { unrecorded: true, ..bench.clean_options() }).await.unwrap();
+    let [Finding { fate: Fate::Failed(error), .. }] = &findings[..] else { panic!("{findings:?}") };
+    assert_says(error, "the Docker engine does not answer", "start it");
+}
+
+#[tokio::test]
+async fn a_clean_that_is_stopped_begins_nothing_more() {
+    let bench = Bench::new();
+    bench.left(Stage::InUse);
+    let stopped = bench.clean_options();
+    stopped.stop.cancel();
+    assert!(clean::clusters(&stopped).await.unwrap().is_empty());
+    assert_eq!(bench.remembered(), ["labproof-x"]);
+}
+
+#[tokio::test]
+async fn a_name_in_the_kind_config_and_an_empty_node_image_are_not_used() {
+    let bench = Bench::new();
+    bench.write("mine.yaml", "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nname: mine");
+    bench.write("create", "echo \"$*\" > \"$dir/noted\"; exit 1");
+    let warnings = RefCell::new(Vec::new());
+    let show = |progress: Progress| {
+        if let Progress::Warning(text) = progress {
+            warnings.borrow_mut().push(text);
+        }
+    };
+    let options = KindOptions { config: Some(bench.path("mine.yaml")), node_image: Some(String::new()), ..bench.options() };
+    let mut provider = KindProvider::new(options);
+    assert!(provider.provision(&Needs { nodes: 1, ..Needs::default() }, &show).await.is_err());
+    assert_eq!(warnings.into_inner(), ["the name `mine` in the kind config is not used: the cluster is called labproof-x"]);
+    assert!(!fs::read_to_string(bench.path("noted")).unwrap().contains("--image"));
+    provider.tear_down(false, &|_| ()).await.unwrap();
 }
 
 #[tokio::test]

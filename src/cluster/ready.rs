@@ -113,3 +113,53 @@ pub(super) async fn service_accounts(client: &Client, run: &str, limit: Duration
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use http::Response;
+    use kube::client::Body;
+
+    use super::*;
+
+    /// An API server that answers with these codes, one after the other; its version is `v1`.
+    fn server(codes: &[u16]) -> Server {
+        let codes = Arc::new(Mutex::new(codes.iter().copied().collect::<VecDeque<u16>>()));
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let code = codes.lock().expect("no test panics with it").pop_front().expect("no further request is made");
+            let body = match (code, request.uri().path()) {
+                (200, "/readyz") => "ok".to_owned(),
+                (200, _) => {
+                    let fields = [
+                        "major",
+                        "minor",
+                        "gitVersion",
+                        "gitCommit",
+                        "gitTreeState",
+                        "buildDate",
+                        "goVersion",
+                        "compiler",
+                        "platform",
+                    ];
+                    serde_json::json!(fields.map(|field| (field, "v1")).into_iter().collect::<std::collections::BTreeMap<_, _>>())
+                        .to_string()
+                }
+                _ => serde_json::json!({"kind": "Status", "status": "Failure", "code": code, "message": "no", "reason": "No"})
+                    .to_string(),
+            };
+            let answer = Response::builder().status(code).body(Body::from(body.into_bytes()));
+            std::future::ready(answer.map_err(std::io::Error::other))
+        });
+        Server { client: Client::new(service, "default"), address: "https://a:6443".to_owned() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_server_that_starts_refuses_everything_for_a_while() {
+        let limit = Duration::from_secs(10);
+        assert_eq!(started(&server(&[401, 403, 500, 200, 200]), limit).await.expect("it starts"), "v1");
+        let refused = version(&server(&[403]), limit).await.expect_err("one that is there means it");
+        assert_eq!(refused.problem, "the API server https://a:6443 refuses to tell its version: no (403)");
+    }
+}
