@@ -1,15 +1,16 @@
 //! Finds and removes what a killed run left behind.
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use kube::api::{ListParams, PartialObjectMeta};
-use kube::{Api, Client};
+use kube::Client;
+use tokio_util::sync::CancellationToken;
 
 use crate::cluster::kind::delete;
 use crate::cluster::kind::docker::Docker;
 use crate::cluster::namespace::{self, run_of};
-use crate::cluster::state::{Claim, KindRecord, Record, Stage, StateDir, StateError, Subject};
+use crate::cluster::state::{Claim, KindRecord, NamespacesRecord, Record, Stage, StateDir, StateError, Subject};
 use crate::cluster::{Programs, ProvisionError, RUN_LABEL, context};
+use crate::errors::words;
 
 /// A container that is older than its cluster's record by more than this is not of it; clocks may differ a little.
 const CLOCKS_MAY_DIFFER: SignedDuration = SignedDuration::from_mins(1);
@@ -21,13 +22,16 @@ pub struct CleanOptions {
     pub programs: Programs,
     /// Where labproof remembers what it makes.
     pub state: StateDir,
-    /// Remove clusters that were kept on purpose, too.
+    /// Remove clusters and namespaces that were kept on purpose, too.
     pub kept: bool,
     /// Remove what labproof made but this state directory does not know, too: another user's or another machine's run may be
     /// using it.
     pub unrecorded: bool,
     /// Only say what would be removed.
     pub dry_run: bool,
+    /// When it is cancelled, what is at work is ended and nothing more is begun; the namespace that is waited for is not waited for
+    /// any longer.
+    pub stop: CancellationToken,
 }
 
 /// Something that was found.
@@ -48,6 +52,8 @@ pub enum Fate {
     WouldRemove,
     /// It was left alone, for this reason.
     Skipped(String),
+    /// It may be there: it can only be told where this says.
+    NotLookedAt(String),
     /// It could not be removed.
     Failed(ProvisionError),
 }
@@ -57,11 +63,20 @@ pub async fn clusters(options: &CleanOptions) -> Result<Vec<Finding>, ProvisionE
     let names = options.state.names()?;
     let mut findings = Vec::new();
     for name in &names {
+        if options.stop.is_cancelled() {
+            return Ok(findings);
+        }
         let claim = match options.state.take(name) {
             Ok(Some(claim)) => claim,
             Ok(None) => continue,
             Err(StateError::InUse(_)) => {
-                findings.push(Finding { what: format!("kind cluster {name}"), fate: in_use() });
+                let what = match options.state.look(name) {
+                    Some(Record { run, subject: Subject::Namespaces(NamespacesRecord { context, .. }), .. }) => {
+                        of_run(&run, &context)
+                    }
+                    _ => format!("kind cluster {name}"),
+                };
+                findings.push(Finding { what, fate: in_use() });
                 continue;
             }
             Err(error) => {
@@ -71,14 +86,29 @@ pub async fn clusters(options: &CleanOptions) -> Result<Vec<Finding>, ProvisionE
         };
         findings.extend(recorded(options, claim).await);
     }
-    // Without an engine there is nothing to find that is not recorded.
-    for name in Docker(&options.programs).clusters().await.unwrap_or_default() {
+    let found = match Docker(&options.programs).clusters().await {
+        Ok(found) => found,
+        // Not everyone has an engine; who asks for what is not recorded does.
+        Err(error) if options.unrecorded => {
+            findings.push(Finding { what: "kind clusters that are not recorded".to_owned(), fate: Fate::Failed(error) });
+            return Ok(findings);
+        }
+        Err(_) => return Ok(findings),
+    };
+    for name in found {
+        if options.stop.is_cancelled() {
+            break;
+        }
         if name.starts_with("labproof-") && !names.contains(&name) {
             let fate = unrecorded(options, &name).await.unwrap_or_else(Fate::Failed);
             findings.push(Finding { what: format!("kind cluster {name}"), fate });
         }
     }
     Ok(findings)
+}
+
+fn of_run(run: &str, context: &str) -> String {
+    format!("namespaces of the run {run} in the context {context}")
 }
 
 fn in_use() -> Fate {
@@ -92,9 +122,14 @@ async fn recorded(options: &CleanOptions, claim: Claim) -> Option<Finding> {
             let what = format!("kind cluster {}", claim.name());
             Some(Finding { what, fate: kind_cluster(options, claim, &made, &kind).await })
         }
-        Some(Record { run, subject: Subject::Namespaces { context }, .. }) => {
-            let fate = Fate::Skipped(format!("look in the context: labproof clean --context {context}"));
-            Some(Finding { what: format!("namespaces of the run {run} in the context {context}"), fate })
+        Some(Record { run, subject: Subject::Namespaces(namespaces), .. }) => {
+            let look = namespaces.clean_options();
+            let fate = if namespaces.kept {
+                Fate::Skipped(format!("they were kept on purpose; labproof clean --kept {look}"))
+            } else {
+                Fate::NotLookedAt(format!("labproof clean {look}"))
+            };
+            Some(Finding { what: of_run(&run, &namespaces.context), fate })
         }
         // The run was killed before it made anything.
         None if options.dry_run => None,
@@ -151,77 +186,84 @@ async fn unrecorded(options: &CleanOptions, name: &str) -> Result<Fate, Provisio
 
 /// Removes the namespaces that killed runs left behind in a kubeconfig context.
 pub async fn namespaces(options: &CleanOptions, client: &Client, context: &str) -> Result<Vec<Finding>, ProvisionError> {
-    let selector = format!("{RUN_LABEL},{}={}", namespace::MANAGED_BY.0, namespace::MANAGED_BY.1);
-    let list =
-        Api::<Namespace>::all(client.clone()).list_metadata(&ListParams::default().labels(&selector)).await.map_err(|error| {
-            let problem = format!("the namespaces of the context {context} cannot be listed: {error}");
-            ProvisionError::new(problem, "see that `kubectl get namespaces` works with it")
-        })?;
+    let made = namespace::made_by(client, None).await.map_err(|error| {
+        let problem = format!("the namespaces of the context {context} cannot be listed: {}", words(&error));
+        ProvisionError::new(problem, "see that `kubectl get namespaces` works with it")
+    })?;
+    let place = Place { context, cluster: context::cluster_uid(client).await };
     let mut findings = Vec::new();
-    for PartialObjectMeta { metadata, .. } in &list.items {
+    let mut left = Vec::new();
+    for metadata in &made {
         let (Some(name), Some(run)) = (metadata.name.as_deref(), run_of(metadata)) else { continue };
-        let fate = namespace_of(options, client, context, name, run).await.unwrap_or_else(Fate::Failed);
+        if options.stop.is_cancelled() {
+            left.push(run);
+            continue;
+        }
+        let fate = namespace_of(options, client, &place, metadata, run).await.unwrap_or_else(Fate::Failed);
+        if !matches!(fate, Fate::Removed) {
+            left.push(run);
+        }
         findings.push(Finding { what: format!("namespace {name}"), fate });
     }
     if !options.dry_run {
-        forget_finished(options, context, &findings, &list.items)?;
+        forget_finished(options, &place, &left)?;
     }
     Ok(findings)
+}
+
+/// A cluster, as it is reached.
+struct Place<'a> {
+    context: &'a str,
+    /// See [`NamespacesRecord::cluster`].
+    cluster: Option<String>,
+}
+
+impl Place<'_> {
+    /// Whether the namespaces of the record are in this cluster: another kubeconfig may have a context of the same name.
+    fn has(&self, record: &NamespacesRecord) -> bool {
+        record.context == self.context && (record.cluster.is_none() || record.cluster == self.cluster)
+    }
 }
 
 async fn namespace_of(
     options: &CleanOptions,
     client: &Client,
-    context: &str,
-    name: &str,
+    place: &Place<'_>,
+    metadata: &ObjectMeta,
     run: &str,
 ) -> Result<Fate, ProvisionError> {
+    let name = metadata.name.as_deref().unwrap_or_default();
     // The lock is held until the end of this function.
     let claim = match options.state.take(&context::record_name(run)) {
         Err(StateError::InUse(_)) => return Ok(in_use()),
         other => other?,
     };
-    let recorded = claim
-        .as_ref()
-        .and_then(Claim::record)
-        .is_some_and(|record| record.subject == Subject::Namespaces { context: context.to_owned() });
-    if !recorded && !options.unrecorded {
+    let record = claim.as_ref().and_then(Claim::namespaces).filter(|record| place.has(record));
+    if record.is_none() && !options.unrecorded {
         let state = options.state.path().display();
         return Ok(Fate::Skipped(format!("its run {run} is not in the records of {state}; --unrecorded removes it")));
+    }
+    if record.is_some_and(|record| record.kept) && !options.kept {
+        return Ok(Fate::Skipped("it was kept on purpose; --kept removes it".to_owned()));
     }
     if options.dry_run {
         return Ok(Fate::WouldRemove);
     }
-    namespace::remove(client, name, run, namespace::REMOVAL_LIMIT).await.map_err(|error| {
-        ProvisionError::new(
-            error.to_string(),
-            format!("see what holds it: kubectl --context {context} get namespace {name} --output yaml"),
-        )
-    })?;
-    Ok(Fate::Removed)
+    let look = format!("see what holds it: kubectl --context {} get namespace {name} --output yaml", place.context);
+    let removal = namespace::remove(client, name, run, namespace::REMOVAL_LIMIT);
+    match options.stop.run_until_cancelled(removal).await {
+        None => Err(ProvisionError::new("interrupted while it was being removed", look)),
+        Some(Err(error)) => Err(ProvisionError::new(error.to_string(), error.hint().unwrap_or(look))),
+        Some(Ok(())) => Ok(Fate::Removed),
+    }
 }
 
-/// Forgets the runs in this context that have no namespaces left.
-fn forget_finished(
-    options: &CleanOptions,
-    context: &str,
-    findings: &[Finding],
-    found: &[PartialObjectMeta<Namespace>],
-) -> Result<(), ProvisionError> {
-    let remaining: Vec<&str> = found
-        .iter()
-        .filter(|object| {
-            let what = format!("namespace {}", object.metadata.name.as_deref().unwrap_or_default());
-            findings.iter().any(|finding| finding.what == what && !matches!(finding.fate, Fate::Removed))
-        })
-        .filter_map(|object| run_of(&object.metadata))
-        .collect();
+/// Forgets the runs in this cluster that have no namespaces left.
+fn forget_finished(options: &CleanOptions, place: &Place<'_>, left: &[&str]) -> Result<(), ProvisionError> {
     for name in options.state.names()? {
         let Ok(Some(claim)) = options.state.take(&name) else { continue };
-        let finished = claim.record().is_some_and(|record| {
-            record.subject == Subject::Namespaces { context: context.to_owned() } && !remaining.contains(&record.run.as_str())
-        });
-        if finished {
+        let has_none = claim.record().is_some_and(|record| !left.contains(&record.run.as_str()));
+        if has_none && claim.namespaces().is_some_and(|record| place.has(record)) {
             claim.forget()?;
         }
     }

@@ -1,11 +1,13 @@
 //! Whether this machine can run scenarios on kind.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access, statvfs};
+use tokio_util::sync::CancellationToken;
 
-use crate::clean::{self, CleanOptions, Fate};
+use crate::clean::{self, CleanOptions, Fate, Finding};
 use crate::cluster::kind::docker::{Docker, Engine};
 use crate::cluster::kind::preflight;
 use crate::cluster::state::StateDir;
@@ -101,7 +103,7 @@ pub async fn examine(options: &DoctorOptions) -> Vec<Check> {
             checks.push(Check::new("Docker", State::Good, format!("engine {}", engine.server_version)));
             checks.push(cgroups(engine));
             checks.push(memory(engine));
-            checks.push(node_image(&docker, options.node_image.as_deref()).await);
+            checks.push(node_image(&docker, options.node_image.as_deref().filter(|image| !image.is_empty())).await);
         }
         Err(error) => checks.push(Check::failed("Docker", State::Bad, error.clone())),
     }
@@ -235,19 +237,25 @@ async fn leftovers(options: &DoctorOptions) -> Check {
         kept: false,
         unrecorded: false,
         dry_run: true,
+        stop: CancellationToken::new(),
     };
     match clean::clusters(&look).await {
         Err(error) => Check::failed(NAME, State::Warning, error),
         Ok(findings) => {
-            let left: Vec<String> = findings
-                .into_iter()
-                .filter(|finding| !matches!(finding.fate, Fate::Skipped(_)))
-                .map(|finding| finding.what)
-                .collect();
-            match left.as_slice() {
-                [] => Check::new(NAME, State::Good, "no killed run left anything behind"),
-                some => Check::new(NAME, State::Warning, some.join(", ")).hint("remove them: labproof clean"),
+            let (mut left, mut commands) = (Vec::new(), BTreeSet::new());
+            for Finding { what, fate } in findings {
+                match fate {
+                    Fate::Skipped(_) => continue,
+                    Fate::NotLookedAt(command) => commands.insert(command),
+                    Fate::Removed | Fate::WouldRemove | Fate::Failed(_) => commands.insert("labproof clean".to_owned()),
+                };
+                left.push(what);
             }
+            if left.is_empty() {
+                return Check::new(NAME, State::Good, "no killed run left anything behind");
+            }
+            let commands: Vec<String> = commands.into_iter().collect();
+            Check::new(NAME, State::Warning, left.join(", ")).hint(format!("remove them: {}", commands.join("; ")))
         }
     }
 }

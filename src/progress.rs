@@ -46,6 +46,11 @@ pub enum Progress {
         /// The verdict.
         verdict: Box<Verdict>,
     },
+    /// A scenario's namespace is being removed.
+    TearingDown {
+        /// Which scenario.
+        scenario: usize,
+    },
     /// A scenario is over and torn down.
     ScenarioEnded {
         /// Which scenario.
@@ -57,4 +62,19 @@ pub enum Progress {
     Checkpoint(Box<crate::report::Report>),
     /// A signal came; what was begun is being torn down.
     Interrupted,
+    /// Something was left on purpose.
+    Kept(Box<Kept>),
+}
+
+/// What was left on purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// What it is: `the kind cluster labproof-abc`.
+    pub what: String,
+    /// `kubectl` with the options that reach it.
+    pub kubectl: String,
+    /// The namespaces of the run that are there.
+    pub namespaces: Vec<String>,
+    /// The command that removes it.
+    pub removal: String,
 }

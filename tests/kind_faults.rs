@@ -21,6 +21,7 @@ use labproof::cluster::{Needs, Programs, Provider, ProvisionError};
 use labproof::doctor::{self, DoctorOptions, State};
 use labproof::progress::Progress;
 use rstest::rstest;
+use tokio_util::sync::CancellationToken;
 
 /// Answers as a healthy engine; `stopped`, `nodes` and `volume` are files that say what it finds.
 const DOCKER: &str = r#"
@@ -33,7 +34,8 @@ case "$*" in
 "ps "*--format*) if [ -e "$dir/nodes" ]; then echo labproof-x; fi ;;
 "ps "*) if [ -e "$dir/nodes" ]; then echo c0ffee; fi ;;
 "container inspect"*) echo '[{"Name":"/labproof-x-control-plane","Created":"'"$(cat "$dir/created")"'","Config":{"Image":"kindest/node:v1.37.2"},
-  "State":{"Running":true},"Mounts":[{"Type":"bind","Source":"/lib/modules"},{"Type":"volume","Name":"v1"}]}]' ;;
+  "State":{"Running":'"$([ -e "$dir/not-running" ] && echo false || echo true)"'},"Mounts":[{"Type":"bind","Source":"/lib/modules"},{"Type":"volume","Name":"v1"}]}]' ;;
+"container start labproof-x-control-plane") rm -f "$dir/not-running"; touch "$dir/started" ;;
 "volume ls"*) if [ -e "$dir/volume" ]; then echo v1; fi ;;
 "exec labproof-x-control-plane kubectl"*) if [ -e "$dir/labelled" ]; then echo node/labproof-x-control-plane; fi ;;
 "image ls"*) echo kindest/node:v1.37.2 ;;
@@ -120,7 +122,14 @@ impl Bench {
     }
 
     fn clean_options(&self) -> CleanOptions {
-        CleanOptions { programs: self.programs(), state: self.state(), kept: false, unrecorded: false, dry_run: false }
+        CleanOptions {
+            programs: self.programs(),
+            state: self.state(),
+            kept: false,
+            unrecorded: false,
+            dry_run: false,
+            stop: CancellationToken::new(),
+        }
     }
 
     async fn clean(&self, kept: bool, dry_run: bool) -> Vec<Finding> {
@@ -233,7 +242,6 @@ exit 1"#;
 #[case::kubeadm_tail(KUBEADM_FAILS, "\n    Command Output: the kubelet is not healthy after 4m0s", "doctor")]
 #[case::killed("kill -9 $$", "kind could not make the cluster: `kind create cluster --name labproof-x", "doctor")]
 #[case::engine(ENGINE_STOPS, "the Docker engine does not answer: Command Output: docker: Cannot connect", "start it")]
-#[case::no_kubeconfig("", "the kubeconfig of the kind cluster labproof-x cannot be read", "clean")]
 #[tokio::test]
 async fn a_creation_that_fails_is_explained_and_leaves_nothing(#[case] create: &str, #[case] problem: &str, #[case] hint: &str) {
     let bench = Bench::new();
@@ -307,7 +315,11 @@ async fn an_api_server_that_does_not_answer_is_given_up() {
     bench.write("create", &format!("{PREPARING}echo \"{kubeconfig}\" > \"$KUBECONFIG\""));
     let mut provider = bench.provider();
     let error = provision_with_time_jumping_from("Waiting for the API server", &mut provider).await;
-    assert_says(&error, "the API server did not answer within 60s; the last attempt came to: ", "see that the cluster runs");
+    assert_says(
+        &error,
+        "the API server http://127.0.0.1:1 was not ready within 60s; the last attempt came to: ",
+        "see that the cluster runs",
+    );
     provider.tear_down(false, &|_| ()).await.unwrap();
 }
 
@@ -375,10 +387,10 @@ async fn a_recorded_name_is_kept_apart_from_a_locked_one() {
 }
 
 #[rstest]
-#[case("kind: Pod", "cannot be used: it is no kind cluster config: `kind` must be Cluster")]
+#[case("kind: Pod", "cannot be used: line 1: `kind` must be Cluster, and is `Pod`")]
 #[case(
     "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes: [{role: control-plane}]",
-    "it lists 1 nodes, and the scenarios need 2"
+    "it lists 1 node, and the scenarios need 2"
 )]
 #[tokio::test]
 async fn a_kind_config_that_does_not_fit_is_refused(#[case] config: &str, #[case] problem: &str) {
@@ -541,9 +553,117 @@ async fn a_kept_cluster_that_is_gone_is_replaced() {
     };
     let mut provider = KindProvider::new(KindOptions { reuse: true, ..bench.options() });
     assert!(provider.provision(&Needs { nodes: 1, ..Needs::default() }, &show).await.is_err());
-    assert_eq!(*shown.borrow(), ["the kept kind cluster labproof-x is of no use any more: it is gone"]);
+    assert_eq!(*shown.borrow(), ["the kept kind cluster labproof-x is gone"]);
     assert!(bench.path("created").exists(), "another one was begun");
     provider.tear_down(false, &show).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_kept_cluster_that_cannot_be_used_is_left_as_it_is() {
+    let bench = Bench::new();
+    bench.left(Stage::Kept);
+    bench.write("nodes", "");
+    bench.write("not-running", "");
+    bench.write("delete", "touch \"$dir/deleted\"");
+    let warnings = RefCell::new(Vec::new());
+    let show = |progress: Progress| {
+        if let Progress::Warning(text) = progress {
+            warnings.borrow_mut().push(text);
+        }
+    };
+    let mut provider = KindProvider::new(KindOptions { reuse: true, run_id: "y".to_owned(), ..bench.options() });
+    assert!(provider.provision(&Needs { nodes: 1, ..Needs::default() }, &show).await.is_err());
+    provider.tear_down(false, &show).await.unwrap();
+    let warnings = warnings.into_inner();
+    assert!(warnings[0].starts_with("the kept kind cluster labproof-x cannot be used and is left as it is: "), "{warnings:?}");
+    assert!(bench.path("started").exists(), "its node did not run");
+    assert!(!bench.path("deleted").exists() && bench.remembered().contains(&"labproof-x".to_owned()));
+    let claim = bench.state().take("labproof-x").unwrap().unwrap();
+    assert_eq!(claim.kind().unwrap().stage, Stage::Kept);
+}
+
+#[tokio::test]
+async fn a_kept_cluster_that_is_not_like_what_is_asked_for_is_named() {
+    let bench = Bench::new();
+    bench.left(Stage::Kept);
+    let warnings = RefCell::new(Vec::new());
+    let show = |progress: Progress| {
+        if let Progress::Warning(text) = progress {
+            warnings.borrow_mut().push(text);
+        }
+    };
+    let mut provider = KindProvider::new(KindOptions { reuse: true, run_id: "y".to_owned(), ..bench.options() });
+    assert!(provider.provision(&Needs { nodes: 2, ..Needs::default() }, &show).await.is_err());
+    let expected = "no kept kind cluster is like what is asked for: labproof-x has 1 node, not 2";
+    assert_eq!(warnings.into_inner(), [expected]);
+}
+
+#[tokio::test]
+async fn a_cluster_that_never_gets_ready_can_be_kept() {
+    let bench = Bench::new();
+    bench.write("create", PREPARING);
+    let mut provider = bench.provider();
+    assert_says(
+        &provision(&mut provider).await,
+        "the kubeconfig of the kind cluster labproof-x cannot be read",
+        "--keep on-failure",
+    );
+    let kept = RefCell::new(Vec::new());
+    let note = |progress: Progress| kept.borrow_mut().push(format!("{progress:?}"));
+    provider.tear_down(true, &note).await.unwrap();
+    assert!(kept.borrow()[0].contains("the kind cluster labproof-x") && kept.borrow().len() == 1, "{kept:?}");
+    drop(provider);
+    assert!(bench.path("nodes").exists());
+    assert!(matches!(bench.clean(true, false).await[0].fate, Fate::Removed));
+}
+
+#[tokio::test]
+async fn docker_and_kind_are_both_named_when_both_are_missing() {
+    let bench = Bench::new();
+    bench.without("docker");
+    bench.without("kind");
+    let error = provision(&mut bench.provider()).await;
+    assert_says(&error, "`docker` is not installed", "docs.docker.com");
+    assert_says(&error, "`kind` is not installed", "kind.sigs.k8s.io");
+}
+
+#[tokio::test]
+async fn clean_without_an_engine_cannot_tell_what_is_not_recorded() {
+    let bench = Bench::new();
+    bench.write("stopped", "");
+    assert!(bench.clean(false, false).await.is_empty());
+    let findings = clean::clusters(&CleanOptions { unrecorded: true, ..bench.clean_options() }).await.unwrap();
+    let [Finding { fate: Fate::Failed(error), .. }] = &findings[..] else { panic!("{findings:?}") };
+    assert_says(error, "the Docker engine does not answer", "start it");
+}
+
+#[tokio::test]
+async fn a_clean_that_is_stopped_begins_nothing_more() {
+    let bench = Bench::new();
+    bench.left(Stage::InUse);
+    let stopped = bench.clean_options();
+    stopped.stop.cancel();
+    assert!(clean::clusters(&stopped).await.unwrap().is_empty());
+    assert_eq!(bench.remembered(), ["labproof-x"]);
+}
+
+#[tokio::test]
+async fn a_name_in_the_kind_config_and_an_empty_node_image_are_not_used() {
+    let bench = Bench::new();
+    bench.write("mine.yaml", "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nname: mine");
+    bench.write("create", "echo \"$*\" > \"$dir/noted\"; exit 1");
+    let warnings = RefCell::new(Vec::new());
+    let show = |progress: Progress| {
+        if let Progress::Warning(text) = progress {
+            warnings.borrow_mut().push(text);
+        }
+    };
+    let options = KindOptions { config: Some(bench.path("mine.yaml")), node_image: Some(String::new()), ..bench.options() };
+    let mut provider = KindProvider::new(options);
+    assert!(provider.provision(&Needs { nodes: 1, ..Needs::default() }, &show).await.is_err());
+    assert_eq!(warnings.into_inner(), ["the name `mine` in the kind config is not used: the cluster is called labproof-x"]);
+    assert!(!fs::read_to_string(bench.path("noted")).unwrap().contains("--image"));
+    provider.tear_down(false, &|_| ()).await.unwrap();
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ use labproof::cluster::{Cluster, Needs, Programs, Provider, new_run_id};
 use labproof::images::{StandIns, builtin};
 use labproof::progress::Progress;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -70,7 +71,14 @@ impl Bench {
     }
 
     fn clean(&self) -> CleanOptions {
-        CleanOptions { programs: Programs::from_path(), state: self.state(), kept: false, unrecorded: false, dry_run: false }
+        CleanOptions {
+            programs: Programs::from_path(),
+            state: self.state(),
+            kept: false,
+            unrecorded: false,
+            dry_run: false,
+            stop: CancellationToken::new(),
+        }
     }
 
     /// What `clean` does about this state directory's clusters, by their names.
@@ -124,6 +132,7 @@ fn whole_life() {
         let note = |progress: Progress| match progress {
             Progress::PhaseStarted(text) => phases.borrow_mut().push(text),
             Progress::PhaseEnded(result) => assert_eq!(result, Ok(())),
+            Progress::Kept(_) => {}
             other => panic!("{other:?}"),
         };
         let volumes_before = unused_volumes();
@@ -285,7 +294,7 @@ async fn a_context_is_used_and_left_as_it_was(cluster: &Cluster) {
 
 /// As a run in a context would leave them.
 async fn clean_finds_namespaces(client: &Client) {
-    use labproof::cluster::state::{Record, Subject};
+    use labproof::cluster::state::{NamespacesRecord, Record, Subject};
     let bench = Bench::new();
     let run = new_run_id();
     let name = namespace::create(client, "left", &run, LIMIT).await.unwrap();
@@ -296,7 +305,8 @@ async fn clean_finds_namespaces(client: &Client) {
     };
     // Nobody here knows of it.
     assert!(matches!(fate(&bench.clean()).await, Fate::Skipped(reason) if reason.contains("not in the records")));
-    let record = Record::new(&run, "2026-01-01T00:00:00Z".to_owned(), Subject::Namespaces { context: "here".to_owned() });
+    let place = NamespacesRecord { context: "here".to_owned(), kubeconfig: None, cluster: None, kept: false };
+    let record = Record::new(&run, "2026-01-01T00:00:00Z".to_owned(), Subject::Namespaces(place));
     let claim: Claim = bench.state().claim(&format!("context-{run}"), record).unwrap();
     assert!(matches!(fate(&bench.clean()).await, Fate::Skipped(reason) if reason.contains("running labproof")));
     drop(claim);

@@ -379,7 +379,7 @@ pub(crate) struct CleanArgs {
     /// Only say what would be removed
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Remove clusters, too, that were kept on purpose
+    /// Remove clusters and namespaces, too, that were kept on purpose
     #[arg(long)]
     pub(crate) kept: bool,
     /// Remove also what labproof made but this machine has no record of; another user's run may be using it

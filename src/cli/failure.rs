@@ -22,6 +22,23 @@ impl Failure {
         Self::Message { code: exit_code::USAGE, text: error.to_string(), hint: None }
     }
 
+    /// What the command line asks of a cluster is wrong.
+    pub(crate) fn wrong_options(error: ProvisionError) -> Self {
+        Self::Message { code: exit_code::USAGE, text: error.problem, hint: error.hint }
+    }
+
+    /// A signal ended the work before it was done.
+    pub(crate) fn interrupted() -> Self {
+        Self::Message { code: exit_code::INTERRUPTED, text: "interrupted".to_owned(), hint: None }
+    }
+
+    /// A second signal ended the work wherever it was.
+    pub(crate) fn stopped_at_once() -> Self {
+        let hint = "`labproof clean` removes them; in a context: `labproof clean --context NAME`";
+        let text = "interrupted twice and stopped at once: a kind cluster or namespaces may be left".to_owned();
+        Self::Message { code: exit_code::INTERRUPTED, text, hint: Some(hint.to_owned()) }
+    }
+
     /// The environment failed.
     pub(crate) fn environment(error: impl Display) -> Self {
         Self::Message { code: exit_code::ENVIRONMENT, text: error.to_string(), hint: None }

@@ -9,7 +9,7 @@ use workload::Workloads;
 
 use super::args::{ImageSource, ImagesCommand};
 use super::failure::Failure;
-use super::run::block_on;
+use super::run::block_on_interruptible;
 use super::select;
 use super::terminal::Terminal;
 
@@ -30,7 +30,7 @@ pub(crate) fn images(command: ImagesCommand, terminal: &Terminal) -> Result<u8, 
         }
         ImagesCommand::Load { images, cluster_name, source } => {
             let stand_ins = stand_ins(&images, &source)?;
-            block_on(async |_| Ok(kind::load_into(&Programs::from_path(), &cluster_name, &stand_ins).await?))?;
+            block_on_interruptible(async || Ok(kind::load_into(&Programs::from_path(), &cluster_name, &stand_ins).await?))?;
             for image in stand_ins.images() {
                 terminal.data(&format!("{image}\n"))?;
             }

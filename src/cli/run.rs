@@ -31,17 +31,18 @@ use super::timelines::OwnTimelines;
 pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<u8, Failure> {
     refuse_options_of_others(args)?;
     let destinations = reports::destinations(&args.report)?;
-    let report = run_scenarios(args, &destinations, terminal)
+    let (report, kept) = run_scenarios(args, &destinations, terminal)
         .inspect_err(|failure| reports::write_failure(failure, &destinations, terminal))?;
     if reports::stdout_is_free(&destinations) {
         terminal.data(&console::spread(&report, terminal.data_palette()))?;
     }
-    terminal.tell(&console::ending(&report, terminal.notes_palette()));
+    terminal.tell(&(console::ending(&report, terminal.notes_palette()) + &kept));
     reports::write(&report, &destinations, terminal)?;
     Ok(exit_code(&report))
 }
 
-fn run_scenarios(args: &RunArgs, destinations: &[Destination], terminal: &Terminal) -> Result<Report, Failure> {
+/// The report, and how to look at what was kept.
+fn run_scenarios(args: &RunArgs, destinations: &[Destination], terminal: &Terminal) -> Result<(Report, String), Failure> {
     let workloads = select::workloads(&args.select.workloads)?;
     let plan = select::load(&args.select, &workloads, terminal)?;
     let timelines = timelines(args, terminal)?;
@@ -64,7 +65,7 @@ fn run_scenarios(args: &RunArgs, destinations: &[Destination], terminal: &Termin
         }
         live.borrow_mut().show(&event);
     };
-    match args.cluster.on {
+    let report = match args.cluster.on {
         On::Kind => {
             let mut provider = kind(args, &plan, &workloads, state()?)?;
             block_on(async |interrupt| Ok(run_plan(&plan, &mut provider, &options, &progress, &interrupt).await))
@@ -75,7 +76,7 @@ fn run_scenarios(args: &RunArgs, destinations: &[Destination], terminal: &Termin
         }
         On::Sim => {
             let cluster = sim(&args.sim, workloads)?;
-            let interrupt = signals::listen().map_err(Failure::environment)?;
+            let interrupt = signals::listen(exit_at_once).map_err(Failure::environment)?;
             terminal
                 .note(&format!("simulated Kubernetes {}: `labproof run --on kind` proves it on a real cluster\n", cluster.version));
             if let Some(count) = args.sim.seeds {
@@ -85,7 +86,9 @@ fn run_scenarios(args: &RunArgs, destinations: &[Destination], terminal: &Termin
                 in_virtual_time(run_plan(&plan, &mut provider, &options, &progress, &interrupt)).map_err(Failure::environment)
             }
         }
-    }
+    }?;
+    let kept = live.into_inner().into_kept();
+    Ok((report, kept))
 }
 
 fn verbosity(args: &RunArgs, terminal: &Terminal) -> Verbosity {
@@ -104,7 +107,7 @@ fn kind(args: &RunArgs, plan: &Plan, workloads: &Workloads, state: StateDir) -> 
         }
         Images::Real => None,
     };
-    Ok(KindProvider::new(KindOptions {
+    let options = KindOptions {
         programs: Programs::from_path(),
         state,
         run_id: new_run_id(),
@@ -113,7 +116,9 @@ fn kind(args: &RunArgs, plan: &Plan, workloads: &Workloads, state: StateDir) -> 
         config: args.kind.kind_config.clone(),
         reuse: args.kind.reuse,
         stand_ins,
-    }))
+    };
+    options.check(&plan.needs).map_err(Failure::wrong_options)?;
+    Ok(KindProvider::new(options))
 }
 
 fn context(args: &RunArgs, state: StateDir) -> ContextProvider {
@@ -128,6 +133,12 @@ fn context(args: &RunArgs, state: StateDir) -> ContextProvider {
 
 fn sim(args: &SimArgs, workloads: Workloads) -> Result<SimOptions, Failure> {
     Ok(SimOptions { seed: args.seed.unwrap_or_default(), version: args.kubernetes.version()?, workloads })
+}
+
+/// A simulation leaves nothing behind.
+#[expect(clippy::exit, reason = "a second signal means: at once")]
+fn exit_at_once() {
+    std::process::exit(i32::from(labproof::exit_code::INTERRUPTED));
 }
 
 fn many_histories(
@@ -220,6 +231,19 @@ pub(crate) fn state() -> Result<StateDir, Failure> {
 /// Runs to the end on a runtime of one thread, on which what is observed keeps its order. The token is cancelled by a signal.
 pub(crate) fn block_on<T>(work: impl AsyncFnOnce(CancellationToken) -> Result<T, Failure>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::environment)?;
-    let interrupt = signals::listen().map_err(Failure::environment)?;
-    runtime.block_on(work(interrupt))
+    let at_once = CancellationToken::new();
+    let stop = at_once.clone();
+    let interrupt = signals::listen(move || stop.cancel()).map_err(Failure::environment)?;
+    runtime.block_on(async {
+        tokio::select! {
+            biased;
+            () = at_once.cancelled() => Err(Failure::stopped_at_once()),
+            ended = work(interrupt) => ended,
+        }
+    })
+}
+
+/// As [`block_on`], for work that the first signal may end wherever it is.
+pub(crate) fn block_on_interruptible<T>(work: impl AsyncFnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    block_on(async |interrupt| interrupt.run_until_cancelled(work()).await.unwrap_or_else(|| Err(Failure::interrupted())))
 }

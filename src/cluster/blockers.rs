@@ -10,23 +10,41 @@ use crate::errors::words;
 /// How many objects are named.
 const SHOWN: usize = 20;
 
-/// The namespace's conditions that say what remains, and the objects that remain, with their finalizers. An answer that is not
-/// to be had is said as well.
-pub(super) async fn of(client: &Client, namespace: &str) -> Vec<String> {
-    let mut blockers = conditions(client, namespace)
+/// What keeps a namespace.
+pub(super) struct Blockers {
+    /// The namespace's conditions that say what remains, and the objects that remain, with their finalizers. An answer that is
+    /// not to be had is said as well.
+    pub(super) texts: Vec<String>,
+    /// The commands that take the finalizers from those objects.
+    pub(super) releases: Vec<String>,
+}
+
+/// An object that remains.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Remaining {
+    text: String,
+    release: Option<String>,
+}
+
+/// Looks at the namespace and at everything in it.
+pub(super) async fn of(client: &Client, namespace: &str) -> Blockers {
+    let mut texts = conditions(client, namespace)
         .await
         .unwrap_or_else(|error| vec![format!("its conditions cannot be read: {}", words(&error))]);
+    let mut releases = Vec::new();
     match objects(client, namespace).await {
         Ok(mut objects) => {
             objects.sort();
             let more = objects.len().saturating_sub(SHOWN);
-            objects.truncate(SHOWN);
-            blockers.extend(objects);
-            blockers.extend((more > 0).then(|| format!("and {more} more objects")));
+            for Remaining { text, release } in objects.into_iter().take(SHOWN) {
+                texts.push(text);
+                releases.extend(release);
+            }
+            texts.extend((more > 0).then(|| format!("and {more} more objects")));
         }
-        Err(error) => blockers.push(format!("the kinds of objects cannot be listed: {}", words(&error))),
+        Err(error) => texts.push(format!("the kinds of objects cannot be listed: {}", words(&error))),
     }
-    blockers
+    Blockers { texts, releases }
 }
 
 /// All of a terminating namespace's conditions are about what keeps it (k8s.io/api/core/v1, `NamespaceConditionType`).
@@ -40,7 +58,7 @@ async fn conditions(client: &Client, namespace: &str) -> Result<Vec<String>, kub
         .collect())
 }
 
-async fn objects(client: &Client, namespace: &str) -> Result<Vec<String>, kube::Error> {
+async fn objects(client: &Client, namespace: &str) -> Result<Vec<Remaining>, kube::Error> {
     let discovery = Discovery::new(client.clone()).run_aggregated().await?;
     let mut found = Vec::new();
     for group in discovery.groups_alphabetical() {
@@ -49,7 +67,7 @@ async fn objects(client: &Client, namespace: &str) -> Result<Vec<String>, kube::
                 let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &resource);
                 // A kind that may not be listed is not worth losing the others.
                 let list = api.list_metadata(&ListParams::default()).await;
-                found.extend(list.into_iter().flatten().map(|object| describe(&resource.kind, &object)));
+                found.extend(list.into_iter().flatten().map(|object| describe(&resource, namespace, &object)));
             }
         }
     }
@@ -64,11 +82,18 @@ fn can_block(resource: &ApiResource, capabilities: &ApiCapabilities) -> bool {
         && resource.kind != "Event"
 }
 
-fn describe(kind: &str, object: &impl ResourceExt) -> String {
-    let finalizers = match object.finalizers() {
-        [] => String::new(),
-        some => format!(" with the finalizers {}", some.join(", ")),
+fn describe(resource: &ApiResource, namespace: &str, object: &impl ResourceExt) -> Remaining {
+    let name = object.name_any();
+    let (finalizers, release) = match object.finalizers() {
+        [] => (String::new(), None),
+        some => {
+            let kind = format!("{}.{}", resource.plural, resource.group);
+            let patch = r#"'{"metadata":{"finalizers":null}}'"#;
+            let command =
+                format!("kubectl patch {} {name} --namespace {namespace} --type merge --patch {patch}", kind.trim_end_matches('.'));
+            (format!(" with the finalizers {}", some.join(", ")), Some(command))
+        }
     };
     let state = if object.meta().deletion_timestamp.is_some() { "is being deleted" } else { "remains" };
-    format!("{kind} {} {state}{finalizers}", object.name_any())
+    Remaining { text: format!("{} {name} {state}{finalizers}", resource.kind), release }
 }

@@ -96,7 +96,21 @@ async fn phase<T>(
     work: impl Future<Output = Result<T, ProvisionError>>,
 ) -> Result<T, ProvisionError> {
     progress(Progress::PhaseStarted(text.into()));
+    let open = OpenPhase(progress);
     let result = work.await;
+    std::mem::forget(open);
     progress(Progress::PhaseEnded(result.as_ref().map(|_| ()).map_err(|error| error.problem.clone())));
     result
 }
+
+/// A phase whose work may be dropped before its end: then it ends with that.
+struct OpenPhase<'a>(&'a dyn Fn(Progress));
+
+impl Drop for OpenPhase<'_> {
+    fn drop(&mut self) {
+        (self.0)(Progress::PhaseEnded(Err(BROKEN_OFF.to_owned())));
+    }
+}
+
+/// Why a phase ended that was not gone on with.
+const BROKEN_OFF: &str = "broken off";

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{DeleteParams, PartialObjectMeta, PostParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, PartialObjectMeta, PostParams, Preconditions};
 use kube::{Api, Client};
 use sha2::{Digest, Sha256};
-use tokio::time::timeout;
+use tokio::time::Instant;
 
-use super::watch::{persist, until};
+use super::blockers::Blockers;
+use super::watch::{Unreached, persist, until};
 use super::{RUN_LABEL, blockers};
 use crate::errors::words;
 
@@ -23,7 +24,7 @@ pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "labproof"
 /// How long the removal of a namespace may take: a Pod may take its 30 s of grace, some controllers a while more.
 pub const REMOVAL_LIMIT: Duration = Duration::from_mins(2);
 
-/// How long an API server that does not answer, or answers 429 or 5xx, is asked again.
+/// How long an API server that does not answer, or answers 401, 403, 429 or 5xx, is asked again.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The longest name of a namespace (RFC 1123).
@@ -69,7 +70,26 @@ pub enum NamespaceError {
         limit: Duration,
         /// What blocks it: objects that remain with their finalizers, and what the namespace's conditions say.
         blockers: Vec<String>,
+        /// The commands that take the finalizers from those objects.
+        releases: Vec<String>,
     },
+}
+
+impl NamespaceError {
+    /// What to do, if that can be told.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Blocked { releases, .. } if !releases.is_empty() => {
+                Some(format!("if nobody is left who removes the finalizers: {}", releases.join("; ")))
+            }
+            _ => None,
+        }
+    }
+
+    /// The error, and what to do in a line of its own.
+    pub(crate) fn with_hint(&self) -> String {
+        self.hint().map_or_else(|| self.to_string(), |hint| format!("{self}\nhint: {hint}"))
+    }
 }
 
 fn list(blockers: &[String]) -> String {
@@ -121,31 +141,45 @@ async fn appears<K>(api: Api<K>, object: &str, missing: &'static str, name: &str
 where
     K: kube::Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
 {
-    let there = until(api, Some(object), |objects| (!objects.is_empty()).then_some(()));
-    match timeout(limit, there).await {
-        Ok(answer) => answer.map_err(refused("watch", name)),
-        Err(_) => Err(NamespaceError::NotReady { name: name.to_owned(), missing, limit }),
-    }
+    let there = until(api, Some(object), limit, |objects| (!objects.is_empty()).then_some(()));
+    there.await.map_err(|unreached| match unreached {
+        Unreached::Refused(error) => refused("watch", name)(error),
+        Unreached::TimedOut => NamespaceError::NotReady { name: name.to_owned(), missing, limit },
+    })
 }
 
 /// Removes a namespace of this run and returns when it is really gone; when the limit passes, the error says what blocks it.
 /// A namespace that is not there is gone; one without this run's label is not touched.
 pub async fn remove(client: &Client, name: &str, run: &str, limit: Duration) -> Result<(), NamespaceError> {
-    let Some(uid) = begin_removal(client, name, run).await? else { return Ok(()) };
+    let deadline = Instant::now() + limit;
+    let Some(uid) = begin_removal(client, name, run, limit).await? else { return Ok(()) };
     let api = Api::<Namespace>::all(client.clone());
+    let left = deadline.saturating_duration_since(Instant::now());
     // Somebody may make another one of the same name.
-    let gone =
-        until(api, Some(name), |found| found.values().all(|namespace| namespace.metadata.uid.as_ref() != Some(&uid)).then_some(()));
-    if let Ok(answer) = timeout(limit, gone).await {
-        return answer.map_err(refused("watch", name));
+    let gone = until(api, Some(name), left, |found| {
+        found.values().all(|namespace| namespace.metadata.uid.as_ref() != Some(&uid)).then_some(())
+    });
+    match gone.await {
+        Ok(()) => Ok(()),
+        Err(Unreached::Refused(error)) => Err(refused("watch", name)(error)),
+        Err(Unreached::TimedOut) => {
+            let Blockers { texts: blockers, releases } = blockers::of(client, name).await;
+            Err(NamespaceError::Blocked { name: name.to_owned(), limit, blockers, releases })
+        }
     }
-    Err(NamespaceError::Blocked { name: name.to_owned(), limit, blockers: blockers::of(client, name).await })
 }
 
-/// Asks for the removal of a namespace of this run. Returns its uid, or none if it is not there.
-pub(super) async fn begin_removal(client: &Client, name: &str, run: &str) -> Result<Option<String>, NamespaceError> {
+/// Asks for the removal of a namespace of this run; an API server that cannot be asked, for so long. Returns the namespace's uid,
+/// or none if it is not there.
+pub(super) async fn begin_removal(
+    client: &Client,
+    name: &str,
+    run: &str,
+    patience: Duration,
+) -> Result<Option<String>, NamespaceError> {
+    let deadline = Instant::now() + patience;
     let api = Api::<Namespace>::all(client.clone());
-    let found = persist(PATIENCE, async || api.get_metadata_opt(name).await).await.map_err(refused("look at", name))?;
+    let found = persist(patience, async || api.get_metadata_opt(name).await).await.map_err(refused("look at", name))?;
     let Some(PartialObjectMeta { metadata, .. }) = found else { return Ok(None) };
     if run_of(&metadata) != Some(run) {
         let label = run_of(&metadata).map_or_else(|| "missing".to_owned(), |label| format!("`{label}`"));
@@ -154,13 +188,22 @@ pub(super) async fn begin_removal(client: &Client, name: &str, run: &str) -> Res
     let uid = metadata.uid.unwrap_or_default();
     let preconditions = Preconditions { uid: Some(uid.clone()), ..Preconditions::default() };
     let params = DeleteParams::default().preconditions(preconditions);
-    match persist(PATIENCE, async || api.delete(name, &params).await).await {
+    let left = deadline.saturating_duration_since(Instant::now());
+    match persist(left, async || api.delete(name, &params).await).await {
         Ok(_) => Ok(Some(uid)),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
         // It is being removed already.
         Err(kube::Error::Api(status)) if status.code == 409 && metadata.deletion_timestamp.is_some() => Ok(Some(uid)),
         Err(error) => Err(refused("remove", name)(error)),
     }
+}
+
+/// The namespaces that labproof has made, those of one run or of all.
+pub(crate) async fn made_by(client: &Client, run: Option<&str>) -> Result<Vec<ObjectMeta>, kube::Error> {
+    let of_run = run.map(|run| format!("={run}")).unwrap_or_default();
+    let labels = format!("{RUN_LABEL}{of_run},{}={}", MANAGED_BY.0, MANAGED_BY.1);
+    let list = Api::<Namespace>::all(client.clone()).list_metadata(&ListParams::default().labels(&labels)).await?;
+    Ok(list.items.into_iter().map(|object| object.metadata).collect())
 }
 
 /// The id of the run that made the object.

@@ -14,6 +14,9 @@ use super::ProvisionError;
 /// The version of the record; one with another version is left alone.
 const RECORD_VERSION: u32 = 1;
 
+/// The file of a record.
+const RECORD: &str = "record.json";
+
 /// The directory in which labproof remembers what it has made.
 #[derive(Clone, Debug)]
 pub struct StateDir {
@@ -39,10 +42,32 @@ pub enum Subject {
     /// A kind cluster of the record's name.
     Kind(KindRecord),
     /// Namespaces with the run's id as their label, in a kubeconfig context.
-    Namespaces {
-        /// The context's name.
-        context: String,
-    },
+    Namespaces(NamespacesRecord),
+}
+
+/// What is remembered of the namespaces of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespacesRecord {
+    /// The context's name.
+    pub context: String,
+    /// The kubeconfig file that was named; none if it was the user's own.
+    #[serde(default)]
+    pub kubeconfig: Option<PathBuf>,
+    /// Which cluster it is: the uid of its namespace `kube-system`, where that may be read. Another kubeconfig may have a context of
+    /// the same name.
+    #[serde(default)]
+    pub cluster: Option<String>,
+    /// Whether they were kept on purpose.
+    #[serde(default)]
+    pub kept: bool,
+}
+
+impl NamespacesRecord {
+    /// The options of `clean` that look there.
+    pub(crate) fn clean_options(&self) -> String {
+        let kubeconfig = self.kubeconfig.as_ref().map(|file| format!(" --kubeconfig {}", file.display())).unwrap_or_default();
+        format!("--context {}{kubeconfig}", self.context)
+    }
 }
 
 /// What is remembered of a kind cluster.
@@ -124,7 +149,9 @@ impl From<StateError> for ProvisionError {
     fn from(error: StateError) -> Self {
         let hint = match &error {
             StateError::InUse(_) => "wait for it to end, or choose another name",
-            StateError::Exists(_) => "`labproof clean --kept` removes it; `--reuse` uses a kept cluster again",
+            StateError::Exists(_) => {
+                "`labproof clean --kept` removes it; `--reuse` uses a kept cluster again if it is like what is asked for"
+            }
             StateError::NoPlace | StateError::Io { .. } => "name a directory that can be written to in LABPROOF_STATE_DIR",
             StateError::Unreadable { .. } => "remove its directory after looking whether what it names is gone",
         };
@@ -201,6 +228,11 @@ impl StateDir {
         }
     }
 
+    /// What is remembered of something that a run may hold; nothing if there is no record that can be read.
+    pub(crate) fn look(&self, name: &str) -> Option<Record> {
+        read_record(&self.clusters().join(name).join(RECORD)).ok().flatten()
+    }
+
     fn clusters(&self) -> PathBuf {
         self.root.join("clusters")
     }
@@ -220,7 +252,7 @@ impl StateDir {
             let held = lock.metadata().map_err(io("look at", &path))?;
             let found = fs::metadata(&path).map_err(io("look at", &path))?;
             if (held.dev(), held.ino()) == (found.dev(), found.ino()) {
-                let record = read_record(&dir.join("record.json"))?;
+                let record = read_record(&dir.join(RECORD))?;
                 return Ok(Claim { name: name.to_owned(), dir, lock, record });
             }
         }
@@ -264,7 +296,15 @@ impl Claim {
     pub fn kind(&self) -> Option<&KindRecord> {
         match &self.record.as_ref()?.subject {
             Subject::Kind(kind) => Some(kind),
-            Subject::Namespaces { .. } => None,
+            Subject::Namespaces(_) => None,
+        }
+    }
+
+    /// What is remembered of it as namespaces in a context.
+    pub fn namespaces(&self) -> Option<&NamespacesRecord> {
+        match &self.record.as_ref()?.subject {
+            Subject::Namespaces(namespaces) => Some(namespaces),
+            Subject::Kind(_) => None,
         }
     }
 
@@ -292,6 +332,15 @@ impl Claim {
         self.write(record)
     }
 
+    /// Remembers that its namespaces were kept on purpose.
+    pub(crate) fn keep_namespaces(&mut self) -> Result<(), StateError> {
+        let Some(mut record) = self.record.clone() else { return Ok(()) };
+        if let Subject::Namespaces(namespaces) = &mut record.subject {
+            namespaces.kept = true;
+        }
+        self.write(record)
+    }
+
     /// Forgets it: what it was about is gone.
     pub fn forget(self) -> Result<(), StateError> {
         fs::remove_dir_all(&self.dir).map_err(io("remove", &self.dir))
@@ -299,7 +348,7 @@ impl Claim {
 
     /// In a way that leaves either the old record or the new one.
     fn write(&mut self, record: Record) -> Result<(), StateError> {
-        let path = self.dir.join("record.json");
+        let path = self.dir.join(RECORD);
         let new = self.dir.join("record.json.new");
         let text = serde_json::to_vec_pretty(&record).map_err(|error| io("write", &path)(error.into()))?;
         fs::write(&new, text).map_err(io("write", &new))?;

@@ -12,26 +12,42 @@ use serde::de::DeserializeOwned;
 /// The wait after an answer that may be better next time.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// Why a state was not reached.
+#[derive(Debug)]
+pub(crate) enum Unreached {
+    /// The API server refuses to tell.
+    Refused(kube::Error),
+    /// The limit has passed.
+    TimedOut,
+}
+
 /// Waits until `decide` answers about the objects, by name; only about the one that is called `only`, if given. It is asked about the first list and after every change.
-/// An answer of the API server that cannot become better is an error; anything else (a lost connection, 429, 5xx, a watch that
-/// has become too old) is tried again. There is no limit of time: that is the caller's.
+/// An answer of the API server that cannot become better is an error; anything else (a lost connection, 401 and 403, 429, 5xx, a
+/// watch that has become too old) is tried again until the limit. A refusal that lasts until then is told.
 pub(crate) async fn until<K, T>(
     api: Api<K>,
     only: Option<&str>,
+    limit: Duration,
     mut decide: impl FnMut(&BTreeMap<String, K>) -> Option<T>,
-) -> Result<T, kube::Error>
+) -> Result<T, Unreached>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
     let fields = only.map(|name| format!("metadata.name={name}"));
-    loop {
-        match list_and_watch(&api, fields.clone(), &mut decide).await {
-            Ok(Some(answer)) => return Ok(answer),
-            Err(error) if is_final(&error) => return Err(error),
-            Ok(None) | Err(_) => {}
+    let mut refusal = None;
+    let decided = tokio::time::timeout(limit, async {
+        loop {
+            match list_and_watch(&api, fields.clone(), &mut decide).await {
+                Ok(Some(answer)) => return Ok(answer),
+                Err(error) if is_final(&error) => return Err(Unreached::Refused(error)),
+                Err(error) if is_refusal(&error) => refusal = Some(error),
+                Ok(None) | Err(_) => refusal = None,
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        tokio::time::sleep(PAUSE).await;
-    }
+    });
+    let decided = decided.await;
+    decided.unwrap_or_else(|_| Err(refusal.map_or(Unreached::TimedOut, Unreached::Refused)))
 }
 
 /// None if the watch has ended.
@@ -83,13 +99,19 @@ pub(crate) async fn persist<T>(
     }
 }
 
-/// Whether the API server has understood the request and refuses it.
+/// Whether the API server has understood the request and will never carry it out. A refusal is not final: see [`is_refusal`].
 pub(crate) fn is_final(error: &kube::Error) -> bool {
     match error {
-        kube::Error::Api(status) => (400..500).contains(&status.code) && ![408, 410, 429].contains(&status.code),
+        kube::Error::Api(status) => (400..500).contains(&status.code) && ![401, 403, 408, 410, 429].contains(&status.code),
         kube::Error::Auth(_) => true,
         _ => false,
     }
+}
+
+/// Whether the API server does not know the user, or the user has not the right. While it starts it says so of everyone, until it
+/// has read the roles (its `informer-sync` check, which is a part of `/readyz`).
+pub(crate) fn is_refusal(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if [401, 403].contains(&status.code))
 }
 
 #[cfg(test)]
@@ -159,9 +181,17 @@ mod tests {
         Client::new(service, "default")
     }
 
-    async fn until_there(name: &str, answers: Vec<Answer>) -> Result<Vec<String>, kube::Error> {
+    /// Three attempts fit into it: at 0, 200 and 400 ms.
+    const LIMIT: Duration = Duration::from_millis(599);
+
+    async fn until_there(name: &str, answers: Vec<Answer>) -> Result<Vec<String>, String> {
         let api = Api::<ConfigMap>::namespaced(server(answers), "default");
-        until(api, None, |objects| objects.contains_key(name).then(|| objects.keys().cloned().collect())).await
+        let reached =
+            until(api, None, LIMIT, |objects| objects.contains_key(name).then(|| objects.keys().cloned().collect())).await;
+        reached.map_err(|unreached| match unreached {
+            Unreached::Refused(error) => words(&error),
+            Unreached::TimedOut => "timed out".to_owned(),
+        })
     }
 
     #[tokio::test(start_paused = true)]
@@ -178,6 +208,7 @@ mod tests {
     #[rstest]
     #[case::throttled(vec![Answer::Status(429)])]
     #[case::internal_error(vec![Answer::Status(500), Answer::Status(503)])]
+    #[case::starting(vec![Answer::Status(401), Answer::Status(403)])]
     #[case::dropped(vec![Answer::DroppedConnection, Answer::DroppedConnection])]
     #[case::dropped_watch(vec![Answer::List(&[]), Answer::DroppedConnection])]
     #[case::ended_watch(vec![Answer::List(&["x"]), Answer::Watch(vec![])])]
@@ -188,14 +219,17 @@ mod tests {
         assert_eq!(until_there("a", answers).await.unwrap(), ["a"], "and what was seen before is forgotten");
     }
 
-    #[rstest]
-    #[case(401)]
-    #[case(403)]
-    #[case(404)]
     #[tokio::test(start_paused = true)]
-    async fn a_refusal_is_an_answer(#[case] code: u16) {
-        let error = until_there("a", vec![Answer::Status(code)]).await.unwrap_err();
-        assert_eq!(words(&error), format!("answer {code} ({code})"));
+    async fn what_cannot_become_better_is_an_answer_at_once() {
+        assert_eq!(until_there("a", vec![Answer::Status(404)]).await.unwrap_err(), "answer 404 (404)");
+    }
+
+    #[rstest]
+    #[case::refused([401, 403, 403], "answer 403 (403)")]
+    #[case::other_trouble([403, 403, 500], "timed out")]
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_that_lasts_is_told(#[case] codes: [u16; 3], #[case] told: &str) {
+        assert_eq!(until_there("a", codes.map(Answer::Status).into()).await.unwrap_err(), told);
     }
 
     #[tokio::test(start_paused = true)]
@@ -206,8 +240,12 @@ mod tests {
         };
         let again = get(vec![Answer::Status(429), Answer::DroppedConnection, Answer::List(&["a"])], Duration::from_secs(5)).await;
         assert_eq!(again.unwrap().items.len(), 1);
-        let refused = get(vec![Answer::Status(403)], Duration::from_secs(5)).await;
+        let starting = get(vec![Answer::Status(401), Answer::Status(403), Answer::List(&["a"])], Duration::from_secs(5)).await;
+        assert_eq!(starting.unwrap().items.len(), 1);
+        let refused = get(vec![Answer::Status(403), Answer::Status(403), Answer::Status(403)], Duration::from_millis(399)).await;
         assert_eq!(words(&refused.unwrap_err()), "answer 403 (403)");
+        let unknown = get(vec![Answer::Status(404)], Duration::from_secs(5)).await;
+        assert_eq!(words(&unknown.unwrap_err()), "answer 404 (404)");
         // At 0, 200 and 400 ms.
         let given_up = get(vec![Answer::Status(500), Answer::Status(500), Answer::Status(500)], Duration::from_millis(399)).await;
         assert_eq!(words(&given_up.unwrap_err()), "answer 500 (500)");

@@ -8,7 +8,7 @@ pub struct HistoriesProgress(ProgressBar);
 impl HistoriesProgress {
     /// A bar for so many histories.
     pub fn stderr(histories: u64) -> Self {
-        let bar = ProgressBar::new(histories);
+        let bar = ProgressBar::with_draw_target(Some(histories), super::target());
         let style = ProgressStyle::with_template("Simulating {wide_bar} {pos}/{len} histories");
         Self(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
     }

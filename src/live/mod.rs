@@ -21,7 +21,7 @@ use self::names::Names;
 use self::screen::Screen;
 use self::transcript::Transcript;
 use crate::plan::Plan;
-use crate::progress::Progress;
+use crate::progress::{Kept, Progress};
 use crate::report::Palette;
 
 /// How much is shown while a run goes on.
@@ -41,18 +41,19 @@ pub struct LiveProgress {
     transcript: Transcript,
     screen: Option<Screen>,
     out: Box<dyn Write>,
+    kept: String,
 }
 
 impl LiveProgress {
     /// Shows it as lines, for a file, a pipe or the log of a CI.
     pub fn lines(plan: &Plan, verbosity: Verbosity, palette: Palette, out: Box<dyn Write>) -> Self {
-        Self { transcript: Transcript::new(Names::of(plan), verbosity, palette), screen: None, out }
+        Self { transcript: Transcript::new(Names::of(plan), verbosity, palette), screen: None, out, kept: String::new() }
     }
 
     /// Shows it on standard error: if that is a terminal, the current phase and the current rows of each running scenario stand
     /// below the lines and change in place.
     pub fn stderr(plan: &Plan, verbosity: Verbosity, palette: Palette) -> Self {
-        Self::on(plan, verbosity, palette, ProgressDrawTarget::stderr(), true)
+        Self::on(plan, verbosity, palette, target(), true)
     }
 
     fn on(plan: &Plan, verbosity: Verbosity, palette: Palette, target: ProgressDrawTarget, is_ticking: bool) -> Self {
@@ -61,8 +62,16 @@ impl LiveProgress {
         Self { screen, ..Self::lines(plan, verbosity, palette, Box::new(std::io::stderr())) }
     }
 
+    /// Ends it, and gives what was left on purpose and how to look at it, for the end of what is said; empty if nothing was.
+    pub fn into_kept(self) -> String {
+        self.kept
+    }
+
     /// Shows what has happened. A reader that has gone away is no reason to stop a run.
     pub fn show(&mut self, progress: &Progress) {
+        if let Progress::Kept(kept) = progress {
+            self.kept.push_str(&words(kept));
+        }
         let lines = self.transcript.lines(progress, self.screen.is_some());
         match &mut self.screen {
             Some(screen) => screen.show(&lines, progress),
@@ -73,4 +82,20 @@ impl LiveProgress {
             }
         }
     }
+}
+
+/// Standard error, if it is a terminal that can change what stands on it.
+fn target() -> ProgressDrawTarget {
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    if is_dumb { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }
+}
+
+/// `kept: the kind cluster labproof-abc`, and how to look at it and remove it.
+fn words(Kept { what, kubectl, namespaces, removal }: &Kept) -> String {
+    let namespace = namespaces.first().map(|name| format!(" --namespace {name}")).unwrap_or_default();
+    let more = match namespaces.as_slice() {
+        [] | [_] => String::new(),
+        all => format!("  namespaces: {}\n", all.join(", ")),
+    };
+    format!("kept: {what}\n  look: {kubectl}{namespace} get pods,events\n{more}  remove: {removal}\n")
 }

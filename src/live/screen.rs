@@ -7,6 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::board::Board;
 use super::names::Names;
+use super::transcript::TEARING_DOWN;
 use crate::progress::Progress;
 use crate::report::text::printable;
 use crate::timeline::Observation;
@@ -51,10 +52,15 @@ impl Screen {
                     self.change(*scenario, |board| board.observed(object));
                 }
             }
+            Progress::TearingDown { scenario } => self.change(*scenario, |board| board.step_started(TEARING_DOWN.to_owned())),
             Progress::ScenarioEnded { scenario, .. } => {
                 self.scenarios.remove(scenario).iter().for_each(|(bar, _)| bar.finish_and_clear());
             }
-            Progress::Warning(_) | Progress::Decided { .. } | Progress::Checkpoint(_) | Progress::Interrupted => {}
+            Progress::Warning(_)
+            | Progress::Decided { .. }
+            | Progress::Checkpoint(_)
+            | Progress::Interrupted
+            | Progress::Kept(_) => {}
         }
         for line in lines {
             // A terminal that has gone away is no reason to stop a run.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{LiveProgress, Verbosity};
 use crate::plan::{Plan, PlannedScenario};
-use crate::progress::Progress;
+use crate::progress::{Kept, Progress};
 use crate::report::{Palette, ScenarioReport};
 use crate::scenario::{Action, Location, Scenario, Step};
 use crate::timeline::{ActionResult, Change, Entry, Instance, LogLine, ObjectObservation, Observation, Stream};
@@ -176,7 +176,13 @@ fn observations(scenario: usize) -> Vec<Progress> {
 }
 
 fn whole_run() -> Vec<Progress> {
-    let failing = [decided(0, None), decided(0, Some(Deviation::TooLate)), ended(0, "liveness", &[]), Progress::Interrupted];
+    let failing = [
+        decided(0, None),
+        decided(0, Some(Deviation::TooLate)),
+        Progress::TearingDown { scenario: 0 },
+        ended(0, "liveness", &[]),
+        Progress::Interrupted,
+    ];
     provisioning().into_iter().chain(started(0)).chain(observations(0)).chain(failing).collect()
 }
 
@@ -192,7 +198,11 @@ fn verbose_lines() {
 
 #[test]
 fn quiet_is_quiet() {
-    assert_eq!(as_lines(&["liveness"], Verbosity::Quiet, &whole_run()), "");
+    let mut run = whole_run();
+    assert!(matches!(run.pop(), Some(Progress::Interrupted)));
+    assert_eq!(as_lines(&["liveness"], Verbosity::Quiet, &run), "");
+    let interrupted = as_lines(&["liveness"], Verbosity::Quiet, &[Progress::Interrupted]);
+    assert!(interrupted.starts_with("interrupted: what was begun is being torn down"), "{interrupted}");
 }
 
 #[test]
@@ -224,6 +234,8 @@ fn on_a_terminal_what_goes_on_stands_below_the_lines() {
     insta::with_settings!({filters => [(r"liveness \d+s", "liveness 0s")]}, {
         assert_snapshot!("terminal_while_it_runs", terminal.contents());
     });
+    live.show(&Progress::TearingDown { scenario: 0 });
+    assert!(terminal.contents().contains("tearing down\n"), "{}", terminal.contents());
     live.show(&ended(0, "liveness", &[]));
     live.show(&Progress::PhaseStarted("Deleting the cluster".into()));
     drop(live);
@@ -240,4 +252,39 @@ fn a_board_shows_only_so_many_rows() {
     let lines = board.lines();
     assert_eq!(lines.len(), 1 + 1 + 12 + 1);
     assert_eq!(lines.last().unwrap(), "  … 8 more");
+}
+
+#[test]
+fn what_was_kept_is_told_with_the_way_to_it() {
+    let kept = |namespaces: &[&str]| {
+        let kept = Kept {
+            what: "the kind cluster labproof-x".into(),
+            kubectl: "kubectl --kubeconfig /state/kubeconfig".into(),
+            namespaces: namespaces.iter().map(|&name| name.to_owned()).collect(),
+            removal: "labproof clean --kept".into(),
+        };
+        let mut live = LiveProgress::lines(&plan(&[]), Verbosity::Quiet, Palette::PLAIN, Box::new(Written::default()));
+        live.show(&Progress::Kept(Box::new(kept)));
+        live.into_kept()
+    };
+    assert_snapshot!(kept(&["liveness-x", "destruction-x"]), @r"
+    kept: the kind cluster labproof-x
+      look: kubectl --kubeconfig /state/kubeconfig --namespace liveness-x get pods,events
+      namespaces: liveness-x, destruction-x
+      remove: labproof clean --kept
+    ");
+    assert!(kept(&[]).contains("/state/kubeconfig get pods,events"));
+}
+
+#[test]
+fn a_lost_api_server_is_told_once() {
+    let watch = |kind: &str| Stream::Watch { api_version: "v1".into(), kind: kind.into() };
+    let lost = |kind| observed(0, 3.0, Observation::Interrupted { stream: watch(kind), reason: "connection reset".into() });
+    let back = |kind| observed(0, 4.0, Observation::Resumed { stream: watch(kind), gap: false });
+    let outage = [lost("Pod"), lost("Event"), back("Pod"), back("Event")];
+    let run: Vec<_> = started(0).into_iter().chain(outage.clone()).chain(outage).collect();
+    let shown = as_lines(&["liveness"], Verbosity::Normal, &run);
+    assert_eq!(shown.matches("the watch of pods was interrupted: connection reset").count(), 2, "{shown}");
+    assert_eq!(shown.matches("the watch of pods goes on").count(), 2, "{shown}");
+    assert!(!shown.contains("events"), "{shown}");
 }

@@ -12,6 +12,9 @@ use crate::report::{Palette, ScenarioReport, console};
 use crate::timeline::{ActionResult, Change, Entry, Observation, Stream};
 use crate::verdict::Outcome;
 
+/// What is said of a scenario whose namespace is being removed.
+pub(super) const TEARING_DOWN: &str = "tearing down";
+
 /// Writes down what happens.
 pub(super) struct Transcript {
     verbosity: Verbosity,
@@ -29,6 +32,8 @@ pub(super) struct Transcript {
 struct Running {
     /// When the current step's action was sent, since the scenario began.
     zero: Duration,
+    /// It was said that the API server cannot be watched.
+    is_lost: bool,
     /// The table of each kind.
     tables: BTreeMap<String, GrowingTable>,
 }
@@ -53,13 +58,16 @@ impl Transcript {
             Progress::Decided { scenario, text, verdict, .. } => {
                 vec![self.of(*scenario, &format!("    {}", console::decided(text, verdict, self.palette)))]
             }
+            Progress::TearingDown { scenario } => vec![self.of(*scenario, &format!("  {TEARING_DOWN}"))],
             Progress::ScenarioEnded { scenario, report } => self.scenario_ended(*scenario, report),
-            Progress::Checkpoint(_) => Vec::new(),
+            Progress::Checkpoint(_) | Progress::Kept(_) => Vec::new(),
             Progress::Interrupted => {
                 vec![self.palette.doubtful("interrupted: what was begun is being torn down; interrupt once more to stop at once")]
             }
         };
-        if self.verbosity == Verbosity::Quiet { Vec::new() } else { lines }
+        // Whoever has interrupted it waits, and must know for what.
+        let is_shown = self.verbosity != Verbosity::Quiet || matches!(progress, Progress::Interrupted);
+        if is_shown { lines } else { Vec::new() }
     }
 
     fn phase_started(&mut self, text: &str, in_place: bool) -> Vec<String> {
@@ -73,11 +81,8 @@ impl Transcript {
         let phase = self.phases.pop().unwrap_or_default();
         match result {
             Ok(()) => vec![format!("{} {phase}", self.palette.good("✓"))],
-            Err(error) => {
-                let mut lines = vec![format!("{} {phase}", self.palette.bad("✗"))];
-                lines.extend(console::gutter("  ", error).lines().map(str::to_owned));
-                lines
-            }
+            // Why is told at the end, or in a warning where the run goes on.
+            Err(_) => vec![format!("{} {phase}", self.palette.bad("✗"))],
         }
     }
 
@@ -105,7 +110,8 @@ impl Transcript {
             running.zero = entry.t;
         }
         if self.verbosity != Verbosity::Verbose {
-            return Vec::new();
+            let news = outage(running, &entry.what);
+            return news.map(|news| self.of(scenario, &format!("    {}", self.palette.doubtful(&news)))).into_iter().collect();
         }
         let time = since_action(entry.t.as_secs_f64() - running.zero.as_secs_f64());
         let lines = match &entry.what {
@@ -126,6 +132,21 @@ impl Transcript {
     /// A line of a scenario.
     fn of(&self, scenario: usize, line: &str) -> String {
         if self.side_by_side { format!("[{}]{line}", self.names.scenario(scenario)) } else { line.to_owned() }
+    }
+}
+
+/// That the API server cannot be watched, said once until a watch goes on.
+fn outage(running: &mut Running, observation: &Observation) -> Option<String> {
+    match observation {
+        Observation::Interrupted { stream: Stream::Watch { .. }, .. } if !running.is_lost => {
+            running.is_lost = true;
+            words(observation)
+        }
+        Observation::Resumed { stream: Stream::Watch { .. }, .. } if running.is_lost => {
+            running.is_lost = false;
+            words(observation)
+        }
+        _ => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs all scenarios of a plan on one cluster.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -98,9 +99,10 @@ async fn run_stages<P: Provider>(
         scenarios: plan.scenarios.iter().map(|planned| not_run(&planned.scenario)).collect(),
         ..Report::begun(clock.epoch().to_string())
     };
+    progress(Progress::Checkpoint(Box::new(report.clone())));
     let stop = interrupt.child_token();
     let work = provision_and_run(plan, provider, options, progress, &stop, clock, &mut report);
-    match within(options.time_limit, &stop, AssertUnwindSafe(work).catch_unwind()).await {
+    match within(options.time_limit, &stop, progress, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(ended) => report.errors.extend(ended.err()),
         Err(panic) => report.errors.push(itself_failed(panic.as_ref())),
     }
@@ -120,14 +122,24 @@ async fn run_stages<P: Provider>(
 }
 
 /// Stops the work in an orderly way when its time is over.
-async fn within<T>(limit: Option<Duration>, stop: &CancellationToken, work: impl Future<Output = T>) -> T {
+async fn within<T>(
+    limit: Option<Duration>,
+    stop: &CancellationToken,
+    progress: &dyn Fn(Progress),
+    work: impl Future<Output = T>,
+) -> T {
     let mut work = pin!(work);
-    let mut limit = pin!(tokio::time::sleep(limit.unwrap_or(Duration::MAX)));
+    let limit = limit.unwrap_or(Duration::MAX);
+    let mut over = pin!(tokio::time::sleep(limit));
     loop {
         tokio::select! {
             biased;
             ended = &mut work => return ended,
-            () = &mut limit, if !stop.is_cancelled() => stop.cancel(),
+            () = &mut over, if !stop.is_cancelled() => {
+                let text = format!("the time limit of {} is over: what was begun is being torn down", duration(limit));
+                progress(Progress::Warning(text));
+                stop.cancel();
+            }
         }
     }
 }
@@ -158,36 +170,49 @@ async fn run_scenarios(
     clock: Clock,
     report: &mut Report,
 ) {
-    let runs = plan.scenarios.iter().enumerate().map(|(index, planned)| async move {
+    let shared = RefCell::new(report);
+    let note = |index: usize, scenario: &ScenarioReport| {
+        let mut report = shared.borrow_mut();
+        report.scenarios[index] = scenario.clone();
+        report.duration = clock.elapsed();
+        let known = Box::new(report.clone());
+        drop(report);
+        progress(Progress::Checkpoint(known));
+    };
+    let runs = plan.scenarios.iter().enumerate().map(async |(index, planned)| {
         let mut scenario = not_run(&planned.scenario);
         if cancel.is_cancelled() {
-            return (index, scenario);
+            return;
         }
         scenario.started = clock.elapsed();
         let setting = Setting { index, planned, cluster, timelines: options.timelines.as_deref(), progress, cancel };
         if let Err(panic) = AssertUnwindSafe(setting.run(&mut scenario)).catch_unwind().await {
             scenario.errors.push(itself_failed(panic.as_ref()));
         }
-        tear_down(cluster, options, &mut scenario).await;
+        scenario.duration = clock.elapsed().saturating_sub(scenario.started);
+        note(index, &scenario);
+        tear_down(cluster, options, index, &mut scenario, progress).await;
         scenario.duration = clock.elapsed().saturating_sub(scenario.started);
         progress(Progress::ScenarioEnded { scenario: index, report: Box::new(scenario.clone()) });
-        (index, scenario)
+        note(index, &scenario);
     });
-    let mut ended = futures::stream::iter(runs).buffer_unordered(options.jobs.max(1));
-    while let Some((index, scenario)) = ended.next().await {
-        report.scenarios[index] = scenario;
-        report.duration = clock.elapsed();
-        progress(Progress::Checkpoint(Box::new(report.clone())));
-    }
+    futures::stream::iter(runs).buffer_unordered(options.jobs.max(1)).collect::<()>().await;
 }
 
 /// Removes the scenario's namespace, unless it is to be looked at.
-async fn tear_down(cluster: &Cluster, options: &RunOptions, scenario: &mut ScenarioReport) {
+async fn tear_down(
+    cluster: &Cluster,
+    options: &RunOptions,
+    index: usize,
+    scenario: &mut ScenarioReport,
+    progress: &dyn Fn(Progress),
+) {
     let is_kept = options.keep.keeps(scenario.outcome());
     if let Some(name) = scenario.namespace.as_ref().filter(|_| !is_kept) {
+        progress(Progress::TearingDown { scenario: index });
         let removed = namespace::remove(&cluster.client, name, &cluster.run_id, options.tear_down_limit).await;
         if let Err(error) = removed {
-            scenario.errors.push(format!("the namespace {name} was not torn down: {error}"));
+            scenario.errors.push(error.with_hint());
         }
     }
 }

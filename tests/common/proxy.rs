@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     TooManyRequests,
     /// Every request is answered with 500.
     InternalError,
+    /// Every request is answered with 403, as an API server does that has just started.
+    Forbidden,
     /// Every connection is cut, and new ones are refused. Requests that came first are carried out, and their answers lost.
     Dropped,
     /// A watch that is resumed is told in an event that its resourceVersion is too old, and one that starts anew gets 500.
@@ -207,6 +209,7 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Body> {
     let resumes = verb(&request) == "watch" && !starts;
     match shared.fault() {
         Some(Fault::TooManyRequests) => status(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
+        Some(Fault::Forbidden) => status(StatusCode::FORBIDDEN, "Forbidden"),
         Some(Fault::InternalError) => status(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
         Some(Fault::Gone | Fault::Expired) if starts => status(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
         Some(Fault::Gone) if resumes => status(StatusCode::GONE, "Expired"),

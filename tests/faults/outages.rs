@@ -17,8 +17,8 @@ use labproof::scenario;
 use labproof::timeline::{Entry, Observation};
 use labproof::verdict::Outcome;
 use serde_json::json;
-use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::proxied::{Proxied, Shared};
@@ -180,23 +180,24 @@ pub(crate) async fn during_a_step() {
     let faults = HARMLESS.into_iter().chain([Fault::Expired, Fault::Gone]);
     join_all(faults.map(async |fault| {
         let case = Case::new("step", fault, STEP).await;
-        let talks = Notify::new();
+        let (seen, seeing) = watch::channel(Seen::default());
         let namespace = RefCell::new(String::new());
         let progress = |event: &Progress| match event {
             Progress::ScenarioStarted { namespace: name, .. } => name.clone_into(&mut namespace.borrow_mut()),
-            Progress::Observed { entry, .. } => {
-                if let Observation::Log(line) = &entry.what
-                    && line.line.contains("Health Check: OK")
-                {
-                    talks.notify_one();
+            Progress::Observed { entry, .. } => seen.send_modify(|seen| match &entry.what {
+                Observation::Log(line) => {
+                    seen.lines += 1;
+                    seen.talks |= line.line.contains("Health Check: OK");
                 }
-            }
+                Observation::Interrupted { .. } => seen.interrupted += 1,
+                _ => {}
+            }),
             _ => {}
         };
         let driver = async {
-            talks.notified().await;
+            reached(&seeing, |seen| seen.talks).await;
             let namespace = namespace.borrow().clone();
-            drive(&case, &namespace, fault).await
+            drive(&case, &namespace, fault, &seeing).await
         };
         let (ran, written) = tokio::join!(case.run(&progress), driver);
         let outcomes = case.check(&ran).await;
@@ -225,23 +226,47 @@ pub(crate) async fn during_a_step() {
     .await;
 }
 
-/// Cuts everything, changes the Pod behind labproof's back, and says what the talker had written a while after.
-async fn drive(case: &Case, namespace: &str, fault: Fault) -> String {
+/// What the run has observed so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// The talker has said that it is well.
+    talks: bool,
+    /// Lines of logs.
+    lines: usize,
+    /// Streams that were interrupted.
+    interrupted: usize,
+}
+
+/// Waits until the run has observed so much.
+async fn reached(seeing: &watch::Receiver<Seen>, is_enough: impl Fn(&Seen) -> bool) -> Seen {
+    let mut seeing = seeing.clone();
+    let reached = async { *seeing.wait_for(|seen| is_enough(seen)).await.expect("the run goes on") };
+    timeout(Duration::from_mins(1), reached).await.expect("it is observed")
+}
+
+/// Cuts everything, changes the Pod behind labproof's back, and says what the talker had written when the run was seen to follow
+/// its log again.
+async fn drive(case: &Case, namespace: &str, fault: Fault, seeing: &watch::Receiver<Seen>) -> String {
     let pods = Api::<Pod>::namespaced(case.client.clone(), namespace);
     let label = async |state: &str| {
         let patch = Patch::Merge(json!({"metadata": {"labels": {"state": state}}}));
         pods.patch("target", &PatchParams::default(), &patch).await.unwrap();
     };
     case.proxy.fail(fault, OUTAGE);
-    sleep(Duration::from_secs(2)).await;
+    let cut = reached(seeing, |seen| seen.interrupted >= 3).await;
     label("forbidden").await;
     label("done").await;
-    sleep(Duration::from_secs(18)).await;
+    reached(seeing, |seen| seen.lines > cut.lines + 9).await;
     pods.logs("talker", &LogParams::default()).await.unwrap()
 }
 
 /// Runs the short scenario while such a request begins an outage. Gives the cases and what came of them.
-async fn at(name: &str, method: &'static str, path: &'static str) -> BTreeMap<&'static str, (Vec<Outcome>, Vec<Outcome>)> {
+async fn at(
+    name: &str,
+    method: &'static str,
+    path: &'static str,
+    faults: &[Fault],
+) -> BTreeMap<&'static str, (Vec<Outcome>, Vec<Outcome>)> {
     let run = async |fault: Fault| {
         let case = Case::new(name, fault, SHORT).await;
         case.proxy.fail_at(Trigger { method, path, fault, lasts: OUTAGE });
@@ -250,15 +275,16 @@ async fn at(name: &str, method: &'static str, path: &'static str) -> BTreeMap<&'
         let fault = match fault {
             Fault::TooManyRequests => "429",
             Fault::InternalError => "500",
+            Fault::Forbidden => "403",
             _ => "dropped",
         };
         (fault, (case.check(&ran).await, ran.decided()))
     };
-    join_all(HARMLESS.map(run)).await.into_iter().collect()
+    join_all(faults.iter().copied().map(run)).await.into_iter().collect()
 }
 
 pub(crate) async fn during_the_action() {
-    for (fault, (outcomes, decided)) in at("action", "PATCH", "/pods/target").await {
+    for (fault, (outcomes, decided)) in at("action", "PATCH", "/pods/target", &HARMLESS).await {
         if fault == "429" {
             assert_eq!(outcomes, decided, "what was not taken is sent again");
         } else {
@@ -270,14 +296,15 @@ pub(crate) async fn during_the_action() {
 pub(crate) async fn before_the_first_step() {
     let places = [("namespace", "POST", "/api/v1/namespaces"), ("account", "GET", "/serviceaccounts"), ("watch", "GET", "/events")];
     for (fault, (outcomes, decided)) in
-        join_all(places.map(|(name, method, path)| at(name, method, path))).await.into_iter().flatten()
+        join_all(places.map(|(name, method, path)| at(name, method, path, &HARMLESS))).await.into_iter().flatten()
     {
         assert_eq!(outcomes, decided, "{fault}");
     }
 }
 
 pub(crate) async fn during_the_teardown() {
-    for (fault, (outcomes, decided)) in at("teardown", "DELETE", "/api/v1/namespaces/").await {
+    let faults: Vec<Fault> = HARMLESS.into_iter().chain([Fault::Forbidden]).collect();
+    for (fault, (outcomes, decided)) in at("teardown", "DELETE", "/api/v1/namespaces/", &faults).await {
         assert_eq!(outcomes, decided, "{fault}");
     }
 }

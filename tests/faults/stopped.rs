@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
-use kube::api::ListParams;
+use kube::api::{ListParams, WatchEvent, WatchParams};
 use labproof::exit_code;
 use labproof::report::Report;
 
@@ -126,10 +127,22 @@ fn namespaces(scenario: &str) -> Vec<(String, bool)> {
 
 /// Waits until the namespace of such a scenario is being removed.
 fn is_torn_down(scenario: &str) {
-    while !namespaces(scenario).iter().any(|(_, is_removed)| *is_removed) {
-        #[expect(clippy::disallowed_methods, reason = "another process tells nobody what it has come to")]
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    block_on(async {
+        let api = Api::<Namespace>::all(Shared::get().client().await);
+        let parameters = WatchParams::default().labels(&format!("labproof.dev/scenario={scenario}"));
+        let mut events = std::pin::pin!(api.watch(&parameters, "0").await.unwrap());
+        let removed = async {
+            while let Some(event) = events.try_next().await.unwrap() {
+                if let WatchEvent::Added(namespace) | WatchEvent::Modified(namespace) = event
+                    && namespace.metadata.deletion_timestamp.is_some()
+                {
+                    return;
+                }
+            }
+            panic!("the watch ended");
+        };
+        tokio::time::timeout(Duration::from_mins(2), removed).await.expect("it is torn down");
+    });
 }
 
 pub(crate) fn in_a_step() {
@@ -169,6 +182,7 @@ pub(crate) fn twice() {
     run.signal("-INT");
     let (code, said) = run.end();
     assert_eq!(code, INTERRUPTED, "{said}");
+    assert!(said.contains("namespaces may be left") && said.contains("labproof clean"), "{said}");
     let left = namespaces("waits");
     let [(name, true)] = &left[..] else { panic!("it waited for the removal: {left:?}") };
     let cleaned = bench.clean();

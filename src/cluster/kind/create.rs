@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::docker::{self, Docker};
 use super::output::{self, PhaseLine};
 use super::with_kubeconfig;
-use crate::cluster::ProvisionError;
 use crate::cluster::command::{CommandError, Process, Programs};
 use crate::cluster::state::Claim;
+use crate::cluster::{BROKEN_OFF, ProvisionError};
 use crate::progress::Progress;
 
 /// How long kind may take, the pull of a node image included.
@@ -59,7 +59,7 @@ impl Creation {
             Some(PhaseLine::Done | PhaseLine::Failed) | None => {}
         };
         let ended = self.process.finish(LIMIT, &mut on_line).await;
-        if self.phase.is_some() {
+        if self.phase.take().is_some() {
             let ended = ended.as_ref().map(|_| ()).map_err(reason);
             progress(Progress::PhaseEnded(ended));
         }
@@ -68,7 +68,10 @@ impl Creation {
 
     /// Kills kind. Containers that are being started get there first: the Docker engine would go on with them anyway, and they
     /// would appear after the cluster was deleted.
-    pub(super) async fn stop(mut self) {
+    pub(super) async fn stop(mut self, progress: &dyn Fn(Progress)) {
+        if self.phase.is_some() {
+            progress(Progress::PhaseEnded(Err(BROKEN_OFF.to_owned())));
+        }
         let starting = self.phase.as_deref().is_some_and(|phase| phase.starts_with("Preparing nodes"));
         self.process.stop(if starting { CONTAINER_START } else { Duration::ZERO }).await;
     }

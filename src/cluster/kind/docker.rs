@@ -108,6 +108,16 @@ impl Docker<'_> {
         Ok(nodes)
     }
 
+    /// Starts the nodes of a kind cluster that do not run: the machine may have been restarted.
+    pub(crate) async fn start_stopped(&self, cluster: &str) -> Result<(), ProvisionError> {
+        let nodes = self.nodes(cluster).await?;
+        let stopped: Vec<&str> = nodes.iter().filter(|node| !node.running).map(|node| node.name.as_str()).collect();
+        if stopped.is_empty() {
+            return Ok(());
+        }
+        self.run(&[&["container", "start"], stopped.as_slice()].concat()).await.map(drop)
+    }
+
     /// The names of all kind clusters of the engine, sorted.
     pub(crate) async fn clusters(&self) -> Result<BTreeSet<String>, ProvisionError> {
         let (filter, format) = (format!("label={CLUSTER_LABEL}"), format!("{{{{.Label \"{CLUSTER_LABEL}\"}}}}"));

@@ -15,16 +15,18 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::config::Kubeconfig;
 
 use self::create::Creation;
 use self::docker::Docker;
 use super::command::Programs;
 use super::state::{Claim, KindRecord, KindWish, Record, Stage, StateDir, Subject};
-use super::{Cluster, Needs, Provider, ProvisionError, connect, phase, ready};
+use super::{Cluster, Needs, Provider, ProvisionError, connect, namespace, phase, ready};
 use crate::clock::Clock;
+use crate::errors::chain;
 use crate::images::StandIns;
-use crate::progress::Progress;
+use crate::progress::{Kept, Progress};
 use crate::report::ClusterFacts;
 
 /// How long a fresh API server may take to answer, the nodes to be Ready, the controllers to serve a namespace.
@@ -54,20 +56,52 @@ pub struct KindOptions {
 }
 
 /// Makes, uses and deletes a kind cluster.
-#[derive(Debug)]
 pub struct KindProvider {
     options: KindOptions,
     made: Option<Made>,
 }
 
 /// What this provider is answerable for.
-#[derive(Debug)]
 struct Made {
     claim: Claim,
     /// As long as kind is at work on it.
     creation: Option<Creation>,
-    /// Whether it can be kept.
-    ready: bool,
+    /// A client, once the cluster is ready.
+    client: Option<kube::Client>,
+}
+
+impl KindOptions {
+    /// Looks at what can be told before anything is made: the name, and the kind config for so many nodes.
+    pub fn check(&self, needs: &Needs) -> Result<(), ProvisionError> {
+        preflight::check_name(&self.name())?;
+        self.config_for(&self.wish(needs)?).map(drop)
+    }
+
+    fn name(&self) -> String {
+        self.cluster_name.clone().unwrap_or_else(|| format!("labproof-{}", self.run_id))
+    }
+
+    fn wish(&self, needs: &Needs) -> Result<KindWish, ProvisionError> {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).map_err(|error| {
+                ProvisionError::new(format!("the kind config {} cannot be read: {error}", path.display()), "name another file")
+            })
+        };
+        let config = self.config.as_ref().map(read).transpose()?;
+        // An empty variable of the environment is as good as none.
+        let node_image = self.node_image.clone().filter(|image| !image.is_empty());
+        Ok(KindWish { node_image, nodes: needs.nodes.max(1), config })
+    }
+
+    fn config_for(&self, wish: &KindWish) -> Result<config::Merged, ProvisionError> {
+        config::merge(wish.config.as_deref(), wish.nodes, &self.run_id).map_err(|error| {
+            let file = self.config.as_deref().unwrap_or(Path::new("")).display();
+            ProvisionError::new(
+                format!("the kind config {file} cannot be used: {error}"),
+                "see https://kind.sigs.k8s.io/docs/user/configuration/",
+            )
+        })
+    }
 }
 
 impl KindProvider {
@@ -78,9 +112,11 @@ impl KindProvider {
 
     async fn create(&mut self, wish: KindWish, progress: &dyn Fn(Progress)) -> Result<(), ProvisionError> {
         let options = &self.options;
-        let name = options.cluster_name.clone().unwrap_or_else(|| format!("labproof-{}", options.run_id));
-        preflight::check_name(&name)?;
-        let config = self.merged_config(&wish)?;
+        let name = options.name();
+        let config = options.config_for(&wish)?;
+        if let Some(other) = config.name.filter(|other| *other != name) {
+            progress(Progress::Warning(format!("the name `{other}` in the kind config is not used: the cluster is called {name}")));
+        }
         // A name in our own records gets a better message from the claim.
         if !options.state.names()?.contains(&name) {
             preflight::check_name_is_free(&options.programs, &name).await?;
@@ -90,8 +126,9 @@ impl KindProvider {
         let made = Clock::from_wall_clock().epoch().to_string();
         let claim = options.state.claim(&name, Record::new(&options.run_id, made, Subject::Kind(record)))?;
 
-        let made = self.made.insert(Made { claim, creation: None, ready: false });
-        let creation = made.creation.insert(Creation::start(&options.programs, &made.claim, image.as_deref(), &config)?);
+        let made = self.made.insert(Made { claim, creation: None, client: None });
+        let creation = Creation::start(&options.programs, &made.claim, image.as_deref(), &config.text)?;
+        let creation = made.creation.insert(creation);
         match creation.finish(progress).await {
             Ok(()) => {
                 made.creation = None;
@@ -106,26 +143,6 @@ impl KindProvider {
             }
             Err(error) => Err(create::explain(&options.programs, &error, image.as_deref()).await),
         }
-    }
-
-    fn merged_config(&self, wish: &KindWish) -> Result<String, ProvisionError> {
-        config::merge(wish.config.as_deref(), wish.nodes, &self.options.run_id).map_err(|error| {
-            let file = self.options.config.as_deref().unwrap_or(Path::new("")).display();
-            ProvisionError::new(
-                format!("the kind config {file} cannot be used: {error}"),
-                "see https://kind.sigs.k8s.io/docs/user/configuration/",
-            )
-        })
-    }
-
-    fn wish(&self, needs: &Needs) -> Result<KindWish, ProvisionError> {
-        let read = |path: &PathBuf| {
-            std::fs::read_to_string(path).map_err(|error| {
-                ProvisionError::new(format!("the kind config {} cannot be read: {error}", path.display()), "name another file")
-            })
-        };
-        let config = self.options.config.as_ref().map(read).transpose()?;
-        Ok(KindWish { node_image: self.options.node_image.clone(), nodes: needs.nodes.max(1), config })
     }
 
     /// Brings a fresh cluster to the point where Pods can be made.
@@ -151,7 +168,7 @@ impl KindProvider {
         let Some(made) = &mut self.made else { return Err(nothing_made()) };
         let name = made.claim.name().to_owned();
         let nodes = Docker(&self.options.programs).nodes(&name).await?;
-        made.ready = true;
+        made.client = Some(client.clone());
         let facts = ClusterFacts {
             provider: "kind".to_owned(),
             name,
@@ -166,8 +183,9 @@ impl KindProvider {
 
 impl Provider for KindProvider {
     async fn provision(&mut self, needs: &Needs, progress: &dyn Fn(Progress)) -> Result<Cluster, ProvisionError> {
+        self.options.check(needs)?;
         phase(progress, "Checking Docker and kind", preflight::check(&self.options.programs)).await?;
-        let wish = self.wish(needs)?;
+        let wish = self.options.wish(needs)?;
         if self.options.reuse
             && let Some(cluster) = self.reuse(&wish, progress).await?
         {
@@ -175,24 +193,43 @@ impl Provider for KindProvider {
         }
         let nodes = wish.nodes;
         self.create(wish, progress).await?;
-        self.open(nodes, progress).await
+        self.open(nodes, progress).await.map_err(|error| {
+            let hint = error.hint.map(|hint| format!("{hint}; ")).unwrap_or_default();
+            ProvisionError::new(error.problem, format!("{hint}--keep on-failure leaves such a cluster to look at"))
+        })
     }
 
     async fn tear_down(&mut self, keep: bool, progress: &dyn Fn(Progress)) -> Result<(), ProvisionError> {
         let Some(made) = &mut self.made else { return Ok(()) };
         if let Some(creation) = made.creation.take() {
-            creation.stop().await;
+            creation.stop(progress).await;
         }
-        if keep && made.ready {
-            made.claim.update(|record| record.stage = Stage::Kept)?;
-            self.made = None;
-            return Ok(());
-        }
-        self.delete(progress).await
+        // What kind could not make it has removed itself.
+        let is_whole = made.claim.kind().is_some_and(|record| record.stage == Stage::InUse);
+        if keep && is_whole { self.keep(progress).await } else { self.delete(progress).await }
     }
 }
 
 impl KindProvider {
+    async fn keep(&mut self, progress: &dyn Fn(Progress)) -> Result<(), ProvisionError> {
+        let Some(Made { claim, client, .. }) = &mut self.made else { return Ok(()) };
+        claim.update(|record| record.stage = Stage::Kept)?;
+        let left = match client {
+            // They are only named; whoever looks finds them.
+            Some(client) => namespace::made_by(client, Some(&self.options.run_id)).await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let is_of_scenario = |metadata: &ObjectMeta| metadata.deletion_timestamp.is_none();
+        progress(Progress::Kept(Box::new(Kept {
+            what: format!("the kind cluster {}", claim.name()),
+            kubectl: format!("kubectl --kubeconfig {}", claim.kubeconfig().display()),
+            namespaces: left.into_iter().filter(is_of_scenario).filter_map(|metadata| metadata.name).collect(),
+            removal: "labproof clean --kept".to_owned(),
+        })));
+        self.made = None;
+        Ok(())
+    }
+
     /// Deletes the cluster. If that fails its record stays, so that `clean` finds it, and so does the claim, to try again.
     async fn delete(&mut self, progress: &dyn Fn(Progress)) -> Result<(), ProvisionError> {
         let Some(made) = &self.made else { return Ok(()) };
@@ -207,15 +244,15 @@ impl KindProvider {
     }
 }
 
-/// A client of a claimed cluster, and its version.
+/// A client of a claimed cluster, as soon as its API server is ready, and its version.
 async fn connect_to(claim: &Claim, limit: Duration) -> Result<(kube::Client, String), ProvisionError> {
     let kubeconfig = Kubeconfig::read_from(claim.kubeconfig()).map_err(|error| {
-        let problem = format!("the kubeconfig of the kind cluster {} cannot be read: {error}", claim.name());
+        let problem = format!("the kubeconfig of the kind cluster {} cannot be read: {}", claim.name(), chain(&error));
         ProvisionError::new(problem, "`labproof clean --kept` removes the cluster")
     })?;
-    let client = connect::client(kubeconfig, None).await?;
-    let version = ready::api(&client, limit).await?;
-    Ok((client, version))
+    let server = connect::server(kubeconfig, None).await?;
+    let version = ready::started(&server, limit).await?;
+    Ok((server.client, version))
 }
 
 /// Programs that cannot touch the user's kubeconfig, and that use Docker even where kind would choose podman.

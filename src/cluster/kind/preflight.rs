@@ -9,7 +9,8 @@ use crate::cluster::command::{CommandError, Programs};
 /// The oldest kind whose node images today's kind can still make: those of v0.20.0 need containerd's new configuration.
 pub(crate) const OLDEST_KIND: Version = Version(0, 20, 0);
 
-/// A kind cluster's name becomes `NAME-control-plane`, a host name, which has at most 63 characters.
+/// A kind cluster's name becomes the host names of its nodes, which have at most 63 characters: `NAME-control-plane`, and with several
+/// of them up to `NAME-control-plane10`.
 const NAME_LIMIT: usize = 63 - "-control-plane10".len();
 
 /// Major, minor, patch.
@@ -24,8 +25,14 @@ impl fmt::Display for Version {
 
 /// Docker and kind answer, and kind is new enough.
 pub(crate) async fn check(programs: &Programs) -> Result<(Engine, Version), ProvisionError> {
-    let engine = Docker(programs).engine().await?;
-    Ok((engine, kind_version(programs).await?))
+    match (Docker(programs).engine().await, kind_version(programs).await) {
+        (Ok(engine), Ok(version)) => Ok((engine, version)),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+        (Err(docker), Err(kind)) => {
+            let hints: Vec<String> = docker.hint.into_iter().chain(kind.hint).collect();
+            Err(ProvisionError::new(format!("{}; and {}", docker.problem, kind.problem), hints.join("; ")))
+        }
+    }
 }
 
 /// The installed kind's version, if it is new enough.
