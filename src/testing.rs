@@ -17,7 +17,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
@@ -25,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::kind::{KindOptions, KindProvider};
 use crate::cluster::state::StateDir;
-use crate::cluster::{Cluster, Needs, Programs, Provider, ProvisionError, new_run_id};
+use crate::cluster::{Cluster, Needs, Programs, Provider, ProvisionError, TEAR_DOWN_LIMIT, new_run_id};
 use crate::diagnostic;
 use crate::images::{self, StandIns};
 use crate::plan::Plan;
@@ -34,9 +33,6 @@ use crate::report::{Palette, Report, console};
 use crate::run::{Keep, RunOptions, run as run_plan};
 use crate::scenario;
 use crate::verdict::Outcome;
-
-/// How long a namespace may take to go away.
-const TEAR_DOWN_LIMIT: Duration = Duration::from_mins(2);
 
 /// The shared clusters, by their numbers of nodes.
 static LABS: Mutex<BTreeMap<u32, Lab>> = Mutex::new(BTreeMap::new());

@@ -25,11 +25,11 @@ pub(crate) enum Command {
     /// Run scenarios on a cluster
     Run(Box<RunArgs>),
     /// Show what a run would do, with all windows and the longest time it can take
-    Plan(SelectArgs),
+    Plan(LookArgs),
     /// Check scenarios and manifests without a cluster
     Lint(SelectArgs),
     /// List scenarios
-    List(SelectArgs),
+    List(LookArgs),
     /// Judge a recorded timeline again, without a cluster
     Judge(JudgeArgs),
     /// Make reports from a JSON report
@@ -97,6 +97,23 @@ pub(crate) struct SelectArgs {
     /// A folder of workload files, for images that labproof does not know
     #[arg(long, value_name = "FOLDER", env = "LABPROOF_WORKLOADS", hide_env_values = true)]
     pub(crate) workloads: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LookArgs {
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    /// What to print
+    #[arg(short, long, value_enum, default_value_t = LookOutput::Text)]
+    pub(crate) output: LookOutput,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LookOutput {
+    /// For people
+    Text,
+    /// Everything, for programs
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
