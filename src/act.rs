@@ -1,15 +1,17 @@
 //! Stage 4: an action becomes requests to the API server.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::{Method, header};
+use kube::client::UpgradeConnectionError;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::errors::words;
-use crate::resources::Resource;
-use crate::scenario::{Action, Exec, FieldPath, ObjectRef, PatchType, Request, Segment, Set};
+use crate::resources::{Resource, ResourceError};
+use crate::scenario::{Action, Exec, FieldPath, ObjectRef, PatchType, Request, Segment, Set, keyed};
 use crate::timeline::ActionResult;
 
 /// The field manager of everything that labproof applies.
@@ -44,20 +46,63 @@ enum Refusal {
     Unknown(String),
     /// There is no such object.
     NotFound(String),
-    /// It was refused.
+    /// The API server understood it and will never carry it out: what the scenario asks for is wrong.
     Refused(String),
+    /// It came to nothing, and that says nothing of what the scenario asks for.
+    Failed(String),
 }
 
 impl Refusal {
     fn new(error: &kube::Error) -> Self {
         let text = words(error);
         match error {
-            kube::Error::Api(status) if status.code == 429 => Self::NotYet(text),
-            kube::Error::Api(status) if status.code >= 500 => Self::Unknown(text),
-            kube::Error::Api(status) if status.code == 404 => Self::NotFound(text),
-            kube::Error::Api(_) => Self::Refused(text),
+            kube::Error::Api(status) => Self::by_status(status.code, text),
+            // A command that is not even begun is answered as any other request.
+            kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) => {
+                Self::by_status(status.as_u16(), text)
+            }
             _ if text.contains("onnection refused") => Self::NotYet(text),
             _ => Self::Unknown(text),
+        }
+    }
+
+    /// Who may not do something, or is not known, has a wrong cluster and not a wrong scenario; but each namespace of a scenario has
+    /// the same Pod Security Standard (`pod-security-admission/admission/admission.go`).
+    fn by_status(code: u16, text: String) -> Self {
+        match code {
+            429 => Self::NotYet(text),
+            500.. | 408 => Self::Unknown(text),
+            404 => Self::NotFound(text),
+            409 if text.contains("the object has been modified") => Self::NotYet(text),
+            401 => Self::Failed(text),
+            403 if !text.contains("violates PodSecurity") => Self::Failed(text),
+            _ => Self::Refused(text),
+        }
+    }
+
+    fn reason(&mut self) -> &mut String {
+        match self {
+            Self::NotYet(reason)
+            | Self::Unknown(reason)
+            | Self::NotFound(reason)
+            | Self::Refused(reason)
+            | Self::Failed(reason) => reason,
+        }
+    }
+
+    /// The same, said of an object.
+    fn about(mut self, object: impl fmt::Display) -> Self {
+        let reason = self.reason();
+        *reason = format!("{object}: {reason}");
+        self
+    }
+}
+
+impl From<Refusal> for ActionResult {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotFound(error) | Refusal::Refused(error) => Self::Refused { error },
+            Refusal::NotYet(error) | Refusal::Unknown(error) | Refusal::Failed(error) => Self::Failed { error },
         }
     }
 }
@@ -73,7 +118,7 @@ impl Actor {
             }
             Action::Exec(exec) => {
                 sending();
-                return self.exec(exec).await.unwrap_or_else(|error| ActionResult::Failed { error });
+                return self.exec(exec).await.unwrap_or_else(ActionResult::from);
             }
             Action::Request(request) => self.request(request, sending).await,
             Action::Apply(_) => self.each(objects.iter(), sending, Self::apply).await,
@@ -93,7 +138,7 @@ impl Actor {
             }
             Action::Set(set) => self.set(set, sending).await,
         };
-        done.unwrap_or_else(|error| ActionResult::Failed { error })
+        done.unwrap_or_else(ActionResult::from)
     }
 
     /// One request for each object, in order, each tried again while it is not taken.
@@ -102,7 +147,7 @@ impl Actor {
         objects: impl Iterator<Item = &'a Value>,
         sending: &mut dyn FnMut(),
         request: F,
-    ) -> Result<ActionResult, String>
+    ) -> Result<ActionResult, Refusal>
     where
         F: AsyncFn(&'a Self, &'a Value, bool) -> Result<(), Refusal>,
     {
@@ -119,7 +164,7 @@ impl Actor {
                     async |again| request(self, object, again).await,
                 )
                 .await;
-            let unsure = noted.map_err(|error| format!("{}: {error}", name(object)))?;
+            let unsure = noted.map_err(|refusal| refusal.about(name(object)))?;
             result = unsure.map_or(result, |reason| ActionResult::Unsure { reason });
             first = false;
         }
@@ -128,7 +173,7 @@ impl Actor {
 
     /// Tries again while the request is not taken. Gives the reason why it is not known when it was carried out, if so. The request
     /// is told whether an earlier attempt may have been carried out.
-    async fn patiently<F>(&self, sending: &mut dyn FnMut(), request: F) -> Result<Option<String>, String>
+    async fn patiently<F>(&self, sending: &mut dyn FnMut(), request: F) -> Result<Option<String>, Refusal>
     where
         F: AsyncFn(bool) -> Result<(), Refusal>,
     {
@@ -139,12 +184,12 @@ impl Actor {
             sending();
             let reason = match request(unsure.is_some()).await {
                 Ok(()) => return Ok(unsure),
-                Err(Refusal::NotFound(reason) | Refusal::Refused(reason)) => return Err(reason),
                 Err(Refusal::NotYet(reason)) => reason,
                 Err(Refusal::Unknown(reason)) => unsure.insert(reason).clone(),
+                Err(final_one) => return Err(final_one),
             };
             if started.elapsed() + wait > PATIENCE {
-                return Err(format!("{reason} (tried for {} s)", PATIENCE.as_secs()));
+                return Err(Refusal::Failed(format!("{reason} (tried for {} s)", PATIENCE.as_secs())));
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(1));
@@ -175,7 +220,7 @@ impl Actor {
         content: &str,
         patch: &Value,
         sending: &mut dyn FnMut(),
-    ) -> Result<ActionResult, String> {
+    ) -> Result<ActionResult, Refusal> {
         let reference = reference(object);
         let unsure = self
             .patiently(sending, async |_| {
@@ -184,18 +229,18 @@ impl Actor {
                 match self.send(Method::PATCH, &uri, content, patch).await {
                     // Unlike the others, it may do something else the second time.
                     Err(Refusal::Unknown(reason)) if content == JSON_PATCH => {
-                        Err(Refusal::Refused(format!("it is not known whether it was carried out: {reason}")))
+                        Err(Refusal::Failed(format!("it is not known whether it was carried out: {reason}")))
                     }
                     other => other.map(|_| ()),
                 }
             })
             .await
-            .map_err(|error| format!("{object}: {error}"))?;
+            .map_err(|refusal| refusal.about(object))?;
         Ok(unsure.map_or(ActionResult::Done, |reason| ActionResult::Unsure { reason }))
     }
 
     /// Reads the object, checks the old value, and replaces it in exactly that version of the object.
-    async fn set(&self, set: &Set, sending: &mut dyn FnMut()) -> Result<ActionResult, String> {
+    async fn set(&self, set: &Set, sending: &mut dyn FnMut()) -> Result<ActionResult, Refusal> {
         let reference = reference(&set.object);
         let unsure = self
             .patiently(sending, async |again| {
@@ -213,41 +258,41 @@ impl Actor {
                 }
             })
             .await
-            .map_err(|error| format!("{}: {error}", set.object))?;
+            .map_err(|refusal| refusal.about(&set.object))?;
         Ok(unsure.map_or(ActionResult::Done, |reason| ActionResult::Unsure { reason }))
     }
 
-    async fn exec(&self, exec: &Exec) -> Result<ActionResult, String> {
+    async fn exec(&self, exec: &Exec) -> Result<ActionResult, Refusal> {
         let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut parameters = kube::api::AttachParams::default().stdin(false).stdout(true).stderr(true);
         parameters.container.clone_from(&exec.container);
         let run = async {
-            let mut process = pods.exec(&exec.pod, &exec.command, &parameters).await.map_err(|e| words(&e))?;
+            let mut process = pods.exec(&exec.pod, &exec.command, &parameters).await.map_err(|error| Refusal::new(&error))?;
             let status = process.take_status();
             let (stdout, stderr) = tokio::join!(output(process.stdout()), output(process.stderr()));
             let status = match status {
                 Some(status) => status.await,
                 None => None,
             };
-            let status = status.ok_or("the connection ended before the command did")?;
-            Ok(ActionResult::Executed { exit_code: exit_code(&status)?, stdout, stderr })
+            let status = status.ok_or_else(|| Refusal::Failed("the connection ended before the command did".to_owned()))?;
+            Ok(ActionResult::Executed { exit_code: exit_code(&status).map_err(Refusal::Failed)?, stdout, stderr })
         };
         let answer = tokio::time::timeout(LONGEST_ANSWER, run).await;
-        answer.unwrap_or_else(|_| Err(format!("the command did not end in {} s", LONGEST_ANSWER.as_secs())))
+        answer.unwrap_or_else(|_| Err(Refusal::Failed(format!("the command did not end in {} s", LONGEST_ANSWER.as_secs()))))
     }
 
-    async fn request(&self, request: &Request, sending: &mut dyn FnMut()) -> Result<ActionResult, String> {
+    async fn request(&self, request: &Request, sending: &mut dyn FnMut()) -> Result<ActionResult, Refusal> {
         let answered = std::sync::OnceLock::new();
         self.patiently(sending, async |_| {
             let answer = tokio::time::timeout(LONGEST_ANSWER, self.ask(request)).await;
-            let late = || Err(Refusal::Refused(format!("{} did not answer in {} s", request.to, LONGEST_ANSWER.as_secs())));
+            let late = || Err(Refusal::Failed(format!("{} did not answer in {} s", request.to, LONGEST_ANSWER.as_secs())));
             let answer = answer.unwrap_or_else(|_| late())?;
             // It is set once: what is answered is not asked again.
             let _ = answered.set(answer);
             Ok(())
         })
         .await?;
-        answered.into_inner().ok_or_else(|| format!("{} did not answer", request.to))
+        answered.into_inner().ok_or_else(|| Refusal::Failed(format!("{} did not answer", request.to)))
     }
 
     async fn ask(&self, request: &Request) -> Result<ActionResult, Refusal> {
@@ -270,7 +315,10 @@ impl Actor {
     async fn path(&self, object: &Value, subresource: &str) -> Result<String, Refusal> {
         let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let resource = Resource::find(&self.client, text("/apiVersion"), text("/kind")).await;
-        let resource = resource.map_err(|error| Refusal::Refused(error.to_string()))?;
+        let resource = resource.map_err(|error| match error {
+            ResourceError::Undiscovered { error, .. } => without_effect(Refusal::new(&error)),
+            ResourceError::Unknown { .. } | ResourceError::ClusterScoped(_) => Refusal::Refused(error.to_string()),
+        })?;
         Ok(format!("{}/{}{subresource}", resource.path(&self.namespace), text("/metadata/name")))
     }
 
@@ -317,6 +365,9 @@ fn replacement(set: &Set, object: &Value) -> Result<Value, String> {
     if let Some(from) = &set.from
         && found != Some(from)
     {
+        if set.object.is_secret() {
+            return Err(format!("{} is not what the scenario says that it is", set.field));
+        }
         let found = found.map_or_else(|| "is not set".to_owned(), |value| format!("is {value}"));
         return Err(format!("{} {found}, but the scenario says that it is {from}", set.field));
     }
@@ -338,8 +389,7 @@ fn json_pointer(field: &FieldPath, object: &Value) -> Result<String, String> {
             Segment::Field(name) => name.replace('~', "~0").replace('/', "~1"),
             Segment::Index(index) => index.to_string(),
             Segment::Keyed(key, text) => {
-                let items = parent.as_array().map(Vec::as_slice).unwrap_or_default();
-                let found = items.iter().position(|item| item.get(key).and_then(Value::as_str) == Some(text));
+                let found = keyed(parent, key, text);
                 found.ok_or_else(|| format!("{field}: no item of {pointer} has {key} {text}"))?.to_string()
             }
         };
@@ -348,11 +398,13 @@ fn json_pointer(field: &FieldPath, object: &Value) -> Result<String, String> {
     Ok(pointer)
 }
 
+/// The beginning of what a command writes; the rest is read too, or the command would never end.
 async fn output(stream: Option<impl AsyncRead + Unpin>) -> String {
     let mut bytes = Vec::new();
-    if let Some(stream) = stream {
+    if let Some(mut stream) = stream {
         // A connection that breaks shows in the command's status.
-        let _ = stream.take(LONGEST_OUTPUT).read_to_end(&mut bytes).await;
+        let _ = (&mut stream).take(LONGEST_OUTPUT).read_to_end(&mut bytes).await;
+        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -366,4 +418,49 @@ fn exit_code(status: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Status) ->
     let code =
         causes.filter(|cause| cause.reason.as_deref() == Some("ExitCode")).find_map(|cause| cause.message.as_ref()?.parse().ok());
     code.ok_or_else(|| status.message.clone().unwrap_or_else(|| "the command could not be run".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_command_that_writes_much_ends() {
+        let (mut command, stream) = tokio::io::duplex(1024);
+        let written = 2 * usize::try_from(LONGEST_OUTPUT).unwrap();
+        let writing = async move { command.write_all(&vec![b'x'; written]).await.unwrap() };
+        let (text, ()) = tokio::join!(output(Some(stream)), writing);
+        assert_eq!(text.len(), written / 2);
+    }
+
+    #[rstest]
+    #[case(400, "unknown field", true)]
+    #[case(404, "pods \"x\" not found", true)]
+    #[case(409, "already exists", true)]
+    #[case(422, "is invalid", true)]
+    #[case(403, "pods \"x\" is forbidden: violates PodSecurity \"baseline:latest\"", true)]
+    #[case(403, "User \"x\" cannot create resource \"pods\"", false)]
+    #[case(401, "Unauthorized", false)]
+    #[case(408, "timeout", false)]
+    #[case(409, "Operation cannot be fulfilled: the object has been modified", false)]
+    #[case(429, "too many requests", false)]
+    #[case(500, "internal error", false)]
+    #[case(504, "timeout", false)]
+    fn what_is_refused_for_good_is_told_from_what_fails(#[case] code: u16, #[case] text: &str, #[case] is_refused: bool) {
+        let result = ActionResult::from(Refusal::by_status(code, text.to_owned()));
+        assert_eq!(matches!(result, ActionResult::Refused { .. }), is_refused, "{result:?}");
+    }
+
+    #[test]
+    fn the_values_of_a_secret_are_not_told() {
+        let object = ObjectRef { api_version: "v1".to_owned(), kind: "Secret".to_owned(), name: "x".to_owned() };
+        let field = FieldPath::parse("data.password").unwrap();
+        let set = Set { object, field, from: Some(json!("secret-1")), to: json!("secret-2"), images: Vec::new() };
+        let error = replacement(&set, &json!({"data": {"password": "secret-3"}})).unwrap_err();
+        assert!(!error.contains("secret-"), "{error}");
+        assert!(!Action::Set(set).to_string().contains("secret-"));
+    }
 }

@@ -10,11 +10,11 @@ use crate::verdict::Outcome;
 
 /// Every expectation of everything that was selected was met.
 pub const PASS: u8 = 0;
-/// An expectation was not met.
+/// An expectation was not met, or the API server refused an action for good: it is invalid, or what it is about does not exist.
 pub const FAIL: u8 = 1;
 /// The command line, a scenario or another file is wrong; nothing was run.
 pub const USAGE: u8 = 2;
-/// The environment, or labproof itself, failed: provisioning, an action, the teardown, a report that could not be written.
+/// The environment, or labproof itself, failed: provisioning, an action that was not answered, the teardown, a report that could not be written.
 pub const ENVIRONMENT: u8 = 3;
 /// No scenario was selected.
 pub const NOTHING_SELECTED: u8 = 4;
@@ -27,9 +27,9 @@ pub const INTERRUPTED: u8 = 130;
 pub const HELP: &str = "\
 Exit codes:
   0    every expectation was met
-  1    an expectation was not met
+  1    an expectation was not met, or an action was refused
   2    the command line or a scenario is wrong; nothing was run
-  3    the environment failed: provisioning, an action, the teardown, a report that could not be written
+  3    the environment failed: provisioning, an action without an answer, the teardown, a report that could not be written
   4    no scenario was selected
   5    inconclusive: nothing was observed when it mattered
   130  interrupted by a signal

@@ -1,95 +1,75 @@
 //! Reads the manifests that scenarios apply, as `kubectl` reads them.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::diagnostic::{Diagnostic, Source};
-use crate::scenario::{Location, ObjectRef};
-use crate::yaml::{self, Dialect, MOST_BYTES, Node, Tree};
-
-/// Kinds of Kubernetes that have no namespace.
-const CLUSTER_WIDE: &[&str] = &[
-    "APIService",
-    "ClusterRole",
-    "ClusterRoleBinding",
-    "CSIDriver",
-    "CustomResourceDefinition",
-    "IngressClass",
-    "MutatingWebhookConfiguration",
-    "Namespace",
-    "Node",
-    "PersistentVolume",
-    "PriorityClass",
-    "RuntimeClass",
-    "StorageClass",
-    "ValidatingAdmissionPolicy",
-    "ValidatingAdmissionPolicyBinding",
-    "ValidatingWebhookConfiguration",
-    "VolumeAttachment",
-];
+use crate::diagnostic::{Diagnostic, Place, Source};
+use crate::scenario::{ImageUse, ObjectRef, images, kinds, names};
+use crate::yaml::{self, Dialect, Node, Tree};
 
 /// An object of a manifest.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ManifestObject {
     /// Which object it is.
     pub reference: ObjectRef,
     /// The object, without a namespace.
     pub object: Value,
-    /// The manifest's file.
-    pub file: PathBuf,
-    /// Where the object begins in it.
-    pub location: Location,
+    /// The images of its containers.
+    pub images: Vec<ImageUse>,
+    /// Where it stands.
+    pub place: Place,
 }
 
 /// Reads a manifest file of one or more documents; objects of `List` kinds are taken one by one. A manifest without objects is
 /// an error.
 pub fn read(file: &Path) -> Result<Vec<ManifestObject>, Vec<Diagnostic>> {
-    let unreadable = |why: String| vec![Diagnostic::about_file(file, format!("the manifest cannot be read: {why}"), None)];
-    let mut bytes = Vec::new();
-    let most = MOST_BYTES as u64 + 1;
-    File::open(file).and_then(|f| f.take(most).read_to_end(&mut bytes)).map_err(|error| unreadable(error.to_string()))?;
-    if bytes.len() > MOST_BYTES {
-        return Err(unreadable(format!("it is larger than {MOST_BYTES} bytes")));
-    }
-    let text = String::from_utf8(bytes)
-        .map_err(|error| unreadable(format!("it is not UTF-8 (byte {})", error.utf8_error().valid_up_to())))?;
-    parse(&text, file)
+    let unreadable = |why| vec![Diagnostic::about_file(file, format!("the manifest cannot be read: {why}"), None)];
+    parse(&yaml::read(file).map_err(unreadable)?, file)
 }
 
 /// Reads the text of a manifest.
 pub fn parse(text: &str, file: &Path) -> Result<Vec<ManifestObject>, Vec<Diagnostic>> {
     let (documents, errors) = yaml::documents(text);
     let source = Source::new(file, text);
-    let mut reader = Reader { source: &source, objects: Vec::new(), errors: Vec::new() };
-    let whole = errors.is_empty();
+    let mut reader = Reader { source: &source, objects: Vec::new(), known: BTreeMap::new(), errors: Vec::new() };
     for error in errors {
         reader.error(&error.span, error.message, error.help.map(str::to_owned));
     }
     for document in &documents {
         reader.document(document);
     }
-    if whole && documents.is_empty() {
+    if reader.errors.is_empty() && reader.objects.is_empty() {
         reader.errors.push(Diagnostic::about_file(file, "the manifest has no objects", Some("write at least one")));
     }
     if reader.errors.is_empty() { Ok(reader.objects) } else { Err(reader.errors) }
 }
 
+/// After so many errors of a file nothing more is told.
+const MOST_TOLD: usize = 100;
+
 struct Reader<'a> {
-    source: &'a Source<'a>,
+    source: &'a Source,
     objects: Vec<ManifestObject>,
+    /// The lines of the objects.
+    known: BTreeMap<ObjectRef, usize>,
     errors: Vec<Diagnostic>,
 }
 
 impl Reader<'_> {
     fn error(&mut self, span: &std::ops::Range<usize>, message: impl Into<String>, help: Option<String>) {
-        self.errors.push(self.source.error(span, message, help));
+        self.errors.push(self.source.place(span).error(message, help));
+        if self.errors.len() == MOST_TOLD {
+            let message = "nothing more is told of a file with so many errors";
+            self.errors.push(Diagnostic::about_file(self.source.file(), message, Some("mend those above first")));
+        }
     }
 
     fn document(&mut self, node: &Node) {
+        if self.errors.len() >= MOST_TOLD {
+            return;
+        }
         let Tree::Mapping(_) = &node.tree else {
             return self.error(
                 &node.span,
@@ -101,35 +81,42 @@ impl Reader<'_> {
         let kind = self.text(node, "kind", "kind: Deployment");
         let (Some(api_version), Some(kind)) = (api_version, kind) else { return };
         if kind.ends_with("List")
-            && let Some(Node { tree: Tree::Sequence(items), .. }) = field(node, "items")
+            && let Some(Node { tree: Tree::Sequence(items), .. }) = node.field("items")
         {
             return items.iter().for_each(|item| self.document(item));
         }
-        if CLUSTER_WIDE.contains(&kind.as_str()) {
-            let help = "a scenario makes and removes only what is in its own namespace".to_owned();
-            return self.error(&node.span, format!("a {kind} belongs to the whole cluster"), Some(help));
+        if (api_version.as_str(), kind.as_str()) == ("v1", "List") {
+            return self.error(&node.span, "the list needs `items`", Some("such as `items: [{apiVersion: v1, …}]`".to_owned()));
         }
-        let Some(name) = self.metadata(node) else { return };
+        if let Some((message, help)) = kinds::unusable(&api_version, &kind) {
+            return self.error(&node.field("kind").unwrap_or(node).span, message, Some(help));
+        }
+        let Some(name) = self.metadata(node, &api_version) else { return };
         let mut object = node.to_json(Dialect::Kubernetes);
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.remove("namespace");
         }
         let reference = ObjectRef { api_version, kind, name };
-        let location = self.source.location(node.span.start);
-        self.objects.push(ManifestObject { reference, object, file: self.source.file().to_owned(), location });
+        let place = self.source.place(&node.span);
+        if let Some(line) = self.known.get(&reference) {
+            let help = Some(format!("the first one is in line {line}"));
+            return self.error(&node.span, format!("the manifest has {reference} twice"), help);
+        }
+        self.known.insert(reference.clone(), place.location().line);
+        self.objects.push(ManifestObject { reference, object, images: images::of_object(self.source, node), place });
     }
 
-    fn metadata(&mut self, node: &Node) -> Option<String> {
-        let Some(metadata) = field(node, "metadata").filter(|metadata| matches!(metadata.tree, Tree::Mapping(_))) else {
+    fn metadata(&mut self, node: &Node, api_version: &str) -> Option<String> {
+        let Some(metadata) = node.field("metadata").filter(|metadata| matches!(metadata.tree, Tree::Mapping(_))) else {
             self.error(&node.span, "the object needs `metadata`", Some("such as `metadata: {name: web}`".to_owned()));
             return None;
         };
-        if let Some(generate) = field(metadata, "generateName") {
+        if let Some(generate) = metadata.field("generateName") {
             let help = "a scenario names what it expects: write `name`".to_owned();
             self.error(&generate.span, "a name that the cluster generates cannot be expected", Some(help));
             return None;
         }
-        if let Some(namespace) = field(metadata, "namespace")
+        if let Some(namespace) = metadata.field("namespace")
             && !namespace.is_null()
             && namespace.as_text() != Some("default")
         {
@@ -138,25 +125,31 @@ impl Reader<'_> {
             self.error(&namespace.span, message, Some(help));
             return None;
         }
-        self.text(metadata, "name", "name: web")
+        let name = self.text(metadata, "name", "name: web")?;
+        if !names::is_object_name(api_version, &name) {
+            let span = &metadata.field("name").unwrap_or(metadata).span;
+            let help = "names consist of lower-case letters, digits, `-` and `.`".to_owned();
+            self.error(span, format!("`{name}` cannot be an object's name"), Some(help));
+            return None;
+        }
+        Some(name)
     }
 
     fn text(&mut self, node: &Node, key: &str, example: &str) -> Option<String> {
         let help = Some(format!("such as `{example}`"));
-        match field(node, key) {
+        match node.field(key) {
             None => self.error(&node.span, format!("the object needs `{key}`"), help),
-            Some(value) => match value.as_text().filter(|text| !text.is_empty() && !value.is_null()) {
-                Some(text) => return Some(text.to_owned()),
-                None => self.error(&value.span, format!("`{key}` must be a text"), help),
-            },
+            Some(value) => {
+                if let Some(text) = value.to_text(Dialect::Kubernetes).filter(|text| !text.is_empty()) {
+                    return Some(text.to_owned());
+                }
+                let written = value.as_text().filter(|text| !text.is_empty());
+                let help = written.map(|text| format!("in quotes it is one: `'{text}'`")).or(help);
+                self.error(&value.span, format!("`{key}` must be a text"), help);
+            }
         }
         None
     }
-}
-
-fn field<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
-    let Tree::Mapping(entries) = &node.tree else { return None };
-    entries.iter().find(|(name, _)| name.as_text() == Some(key)).map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -167,7 +160,7 @@ mod tests {
     use super::*;
 
     fn names(text: &str) -> Vec<String> {
-        parse(text, Path::new("x.yaml")).unwrap().iter().map(|o| format!("{} {}", o.reference, o.location.line)).collect()
+        parse(text, Path::new("x.yaml")).unwrap().iter().map(|o| format!("{} {}", o.reference, o.place.location().line)).collect()
     }
 
     #[test]
@@ -201,12 +194,40 @@ mod tests {
     #[case::name("apiVersion: v1\nkind: Pod\nmetadata: {labels: {a: b}}\n", "needs `name`")]
     #[case::generated("apiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}\n", "generates")]
     #[case::cluster_wide("apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n", "the whole cluster")]
+    #[case::kind_unknown("apiVersion: v1\nkind: Podd\nmetadata: {name: a}\n", "v1 has no kind `Podd`")]
+    #[case::number("apiVersion: v1\nkind: Pod\nmetadata: {name: 123}\n", "`name` must be a text")]
+    #[case::boolean("apiVersion: v1\nkind: Pod\nmetadata: {name: on}\n", "`name` must be a text")]
+    #[case::query("apiVersion: v1\nkind: Pod\nmetadata: {name: 'x?dryRun=All'}\n", "cannot be an object's name")]
+    #[case::subresource("apiVersion: v1\nkind: Pod\nmetadata: {name: web/status}\n", "cannot be an object's name")]
+    #[case::empty_list("apiVersion: v1\nkind: List\nitems: []\n", "the manifest has no objects")]
+    #[case::no_list("apiVersion: v1\nkind: List\n", "the list needs `items`")]
+    #[case::same_object(
+        "{apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\n{apiVersion: v1, kind: Pod, metadata: {name: a}}\n",
+        "has pod/a twice"
+    )]
+    #[case::request(
+        "apiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\nmetadata: {name: a}\n",
+        "the whole cluster"
+    )]
     #[case::namespace("apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: kube-system}\n", "namespace `kube-system`")]
     #[case::twice("apiVersion: v1\nkind: Pod\nkind: Pod\nmetadata: {name: a}\n", "stands here twice")]
     fn refuses_others(#[case] text: &str, #[case] part: &str) {
         let errors = parse(text, Path::new("x.yaml")).unwrap_err();
         assert_eq!(errors.len(), 1, "{errors:?}");
         assert!(errors[0].message.contains(part), "{errors:?}");
+    }
+
+    #[test]
+    fn kinds_of_other_groups_are_their_own() {
+        assert_eq!(names("apiVersion: example.com/v1\nkind: Node\nmetadata: {name: a}\n"), ["node/a 1"]);
+    }
+
+    #[test]
+    fn images_know_their_places() {
+        let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  template:\n    spec:\n      initContainers:\n      - {name: i, image: init:1}\n      containers:\n      - name: c\n        image: web:1\n      volumes:\n      - image: {reference: data:1}\n";
+        let objects = parse(text, Path::new("x.yaml")).unwrap();
+        let images: Vec<_> = objects[0].images.iter().map(|use_| (use_.image.as_str(), use_.place.location().line)).collect();
+        assert_eq!(images, [("init:1", 8), ("web:1", 11)]);
     }
 
     #[test]

@@ -118,7 +118,12 @@ pub enum ActionResult {
         /// The beginning of the body.
         body: String,
     },
-    /// It was refused or could not be sent.
+    /// The API server refused it for good: what the scenario asks for is wrong.
+    Refused {
+        /// Why, in the API server's words.
+        error: String,
+    },
+    /// It could not be sent, or the API server could not carry it out.
     Failed {
         /// Why.
         error: String,
@@ -288,20 +293,20 @@ pub mod seconds {
     }
 }
 
-mod optional_seconds {
+pub(crate) mod optional_seconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};
 
     #[expect(clippy::ref_option, reason = "serde's signature")]
-    pub(super) fn serialize<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
         match time {
             Some(time) => super::seconds::serialize(time, serializer),
             None => serializer.serialize_none(),
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
         #[derive(Deserialize)]
         struct Seconds(#[serde(with = "super::seconds")] Duration);
         Ok(Option::<Seconds>::deserialize(deserializer)?.map(|s| s.0))

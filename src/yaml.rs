@@ -3,7 +3,11 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
 use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use serde_json::{Map, Number, Value};
@@ -16,6 +20,8 @@ const MOST_DEEP: usize = 64;
 const MOST_ERRORS: usize = 100;
 /// The most nodes of a file, aliases unfolded.
 const MOST_NODES: usize = 200_000;
+/// The most bytes of texts of a file, aliases unfolded.
+const MOST_TEXT: usize = 4 * MOST_BYTES;
 
 /// Part of a document.
 #[derive(Clone, Debug)]
@@ -25,8 +31,22 @@ pub(crate) struct Node {
     pub(crate) span: Range<usize>,
     /// How many levels of lists and mappings there are, itself included; 0 for a scalar.
     depth: usize,
-    /// How many nodes there are, itself included.
-    size: usize,
+    size: Size,
+}
+
+/// How much there is in a node, itself included.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    nodes: usize,
+    /// Bytes of texts.
+    text: usize,
+}
+
+impl std::ops::AddAssign for Size {
+    fn add_assign(&mut self, other: Self) {
+        self.nodes += other.nodes;
+        self.text += other.text;
+    }
 }
 
 /// What a node is.
@@ -40,7 +60,7 @@ pub(crate) enum Tree {
 /// A text, number, Boolean or nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Scalar {
-    pub(crate) text: String,
+    pub(crate) text: Arc<str>,
     /// Written without quotes and without `!!str`: it may be something else than a text.
     plain: bool,
 }
@@ -60,6 +80,21 @@ pub(crate) struct YamlError {
     pub(crate) span: Range<usize>,
     pub(crate) message: String,
     pub(crate) help: Option<&'static str>,
+}
+
+/// The text of a file; what cannot be read is not UTF-8, too large or not a file, and nothing is waited for.
+pub(crate) fn read(file: &Path) -> Result<String, String> {
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err(if metadata.is_dir() { "it is a folder" } else { "it is not a regular file" }.to_owned());
+    }
+    let mut bytes = Vec::new();
+    let most = MOST_BYTES as u64 + 1;
+    File::open(file).and_then(|f| f.take(most).read_to_end(&mut bytes)).map_err(|error| error.to_string())?;
+    if bytes.len() > MOST_BYTES {
+        return Err(format!("it is larger than {MOST_BYTES} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8 (byte {})", error.utf8_error().valid_up_to()))
 }
 
 /// The documents of a text. Empty documents are left out; nothing that comes after a syntax error is read.
@@ -93,7 +128,7 @@ struct Builder<'t> {
     errors: Vec<YamlError>,
     open: Vec<Open>,
     anchors: BTreeMap<usize, Node>,
-    nodes: usize,
+    made: Size,
 }
 
 /// A list or mapping whose end has not come yet.
@@ -101,7 +136,7 @@ struct Open {
     start: usize,
     anchor: usize,
     depth: usize,
-    size: usize,
+    size: Size,
     inside: Inside,
 }
 
@@ -117,8 +152,10 @@ impl Builder<'_> {
 
     fn syntax_error(&mut self, at: usize, info: &str) {
         let line = self.text.get(..at).and_then(|before| before.rsplit('\n').next()).unwrap_or_default();
-        let help = if info.contains("mapping values are not allowed") || (line.contains('{') && line.matches(": ").count() > 1) {
-            Some("a text in which `: ` or ` #` occurs must stand in quotes, and in `{…}` or `[…]` one with `,` too")
+        let help = if info.contains("mapping values are not allowed") || line.contains(['{', '[']) {
+            Some(
+                "a text in which `: ` or ` #` occurs must stand in quotes, and in `{…}` or `[…]` one with `,`, `[`, `]`, `{` or `}` too",
+            )
         } else if line.contains('\t') {
             Some("YAML is indented with spaces, not with tabs")
         } else {
@@ -133,7 +170,8 @@ impl Builder<'_> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let Some(plain) = self.plain(style, tag.as_ref(), &bytes) else { return false };
-                let node = Node { tree: Tree::Scalar(Scalar { text: text.into_owned(), plain }), span: bytes, depth: 0, size: 1 };
+                let size = Size { nodes: 1, text: text.len() };
+                let node = Node { tree: Tree::Scalar(Scalar { text: text.into(), plain }), span: bytes, depth: 0, size };
                 self.remember(anchor, &node) && self.put(node)
             }
             Event::SequenceStart(_, anchor, tag) => {
@@ -184,7 +222,7 @@ impl Builder<'_> {
         if self.open.len() >= MOST_DEEP {
             return self.too_deep(bytes.clone());
         }
-        self.open.push(Open { start: bytes.start, anchor, depth: 0, size: 1, inside });
+        self.open.push(Open { start: bytes.start, anchor, depth: 0, size: Size { nodes: 1, text: 0 }, inside });
         true
     }
 
@@ -215,17 +253,21 @@ impl Builder<'_> {
         true
     }
 
-    /// Whether so many more nodes may be made.
-    fn afford(&mut self, nodes: usize, span: &Range<usize>) -> bool {
-        self.nodes += nodes;
-        if self.nodes > MOST_NODES {
-            self.fail(span.clone(), format!("the file has more than {MOST_NODES} values, its aliases unfolded"), None);
+    /// Whether so much more may be made.
+    fn afford(&mut self, size: Size, span: &Range<usize>) -> bool {
+        self.made += size;
+        let (has, most, what) = match self.made {
+            Size { nodes, .. } if nodes > MOST_NODES => (nodes, MOST_NODES, "values"),
+            Size { text, .. } => (text, MOST_TEXT, "bytes of text"),
+        };
+        if has > most {
+            self.fail(span.clone(), format!("the file has more than {most} {what}, its aliases unfolded"), None);
         }
-        self.nodes <= MOST_NODES
+        has <= most
     }
 
     fn put(&mut self, node: Node) -> bool {
-        if !self.afford(1, &node.span) {
+        if !self.afford(Size { nodes: 1, text: 0 }, &node.span) {
             return false;
         }
         let level = self.open.len() + node.depth;
@@ -266,6 +308,20 @@ impl Node {
             Tree::Scalar(scalar) => Some(&scalar.text),
             Tree::Sequence(_) | Tree::Mapping(_) => None,
         }
+    }
+
+    /// The text of a scalar that is one: a number or Boolean is none.
+    pub(crate) fn to_text(&self, dialect: Dialect) -> Option<&str> {
+        match &self.tree {
+            Tree::Scalar(scalar) if scalar.value(dialect).is_string() => Some(&scalar.text),
+            _ => None,
+        }
+    }
+
+    /// The value of a key of a mapping.
+    pub(crate) fn field(&self, key: &str) -> Option<&Self> {
+        let Tree::Mapping(entries) = &self.tree else { return None };
+        entries.iter().find(|(name, _)| name.as_text() == Some(key)).map(|(_, value)| value)
     }
 
     /// Whether nothing stands here.
@@ -309,7 +365,7 @@ fn merge(object: &mut Map<String, Value>, merged: Value) {
 impl Scalar {
     /// Its value: quoted ones are texts.
     pub(crate) fn value(&self, dialect: Dialect) -> Value {
-        let text = self.text.as_str();
+        let text = &*self.text;
         if !self.plain {
             return Value::String(text.to_owned());
         }
@@ -326,25 +382,51 @@ impl Scalar {
 }
 
 fn number(text: &str, dialect: Dialect) -> Option<Number> {
-    let radix = |prefix: &str, radix| text.strip_prefix(prefix).and_then(|digits| u64::from_str_radix(digits, radix).ok());
-    if let Some(n) = radix("0x", 16).or_else(|| radix("0o", 8)) {
-        return Some(n.into());
+    if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) {
+        return None;
     }
-    let octal = dialect == Dialect::Kubernetes && text.len() > 1 && text.starts_with('0');
-    if let Some(n) = octal.then(|| u64::from_str_radix(text, 8).ok()).flatten() {
-        return Some(n.into());
-    }
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let plain = match dialect {
+        Dialect::Core => Cow::Borrowed(text),
+        Dialect::Kubernetes => Cow::Owned(text.replace('_', "")),
+    };
+    let (is_negative, digits) = match plain.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, plain.strip_prefix('+').unwrap_or(&plain)),
+    };
     if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') || !digits.contains(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    if let Ok(n) = text.parse::<i64>() {
-        return Some(n.into());
+    let (digits, radix) = match dialect {
+        Dialect::Core if digits.len() < plain.len() => (digits, 10),
+        Dialect::Core => core_radix(digits),
+        Dialect::Kubernetes => go_radix(digits),
+    };
+    let unsigned =
+        digits.starts_with(|c: char| c.is_ascii_alphanumeric()).then(|| u64::from_str_radix(digits, radix).ok()).flatten();
+    match unsigned {
+        Some(n) if !is_negative => return Some(n.into()),
+        Some(n) if n <= i64::MIN.unsigned_abs() => return Some(0_i64.wrapping_sub_unsigned(n).into()),
+        _ => {}
     }
-    if let Ok(n) = text.parse::<u64>() {
-        return Some(n.into());
-    }
-    text.parse().ok().and_then(Number::from_f64)
+    plain.parse().ok().and_then(Number::from_f64)
+}
+
+/// YAML 1.2's core schema.
+fn core_radix(digits: &str) -> (&str, u32) {
+    let prefixed = |prefix, radix| digits.strip_prefix(prefix).map(|rest| (rest, radix));
+    prefixed("0x", 16).or_else(|| prefixed("0o", 8)).unwrap_or((digits, 10))
+}
+
+/// As kubectl's parser takes whole numbers, by Go's `strconv.ParseInt` with base 0 (sigs.k8s.io/yaml, goyaml.v2/resolve.go).
+fn go_radix(digits: &str) -> (&str, u32) {
+    let prefixed =
+        |prefixes: [&str; 2], radix| prefixes.iter().find_map(|prefix| digits.strip_prefix(prefix)).map(|rest| (rest, radix));
+    let octal = || digits.strip_prefix('0').filter(|rest| rest.bytes().all(|b| matches!(b, b'0'..=b'7'))).map(|_| (digits, 8));
+    prefixed(["0x", "0X"], 16)
+        .or_else(|| prefixed(["0o", "0O"], 8))
+        .or_else(|| prefixed(["0b", "0B"], 2))
+        .or_else(octal)
+        .unwrap_or((digits, 10))
 }
 
 #[cfg(test)]
@@ -371,6 +453,10 @@ mod tests {
     #[case("1e400", json!("1e400"))]
     #[case("0x1F", json!(31))]
     #[case("18446744073709551615", json!(18_446_744_073_709_551_615_u64))]
+    #[case("-9223372036854775808", json!(i64::MIN))]
+    #[case("0x+5", json!("0x+5"))]
+    #[case("0x-5", json!("0x-5"))]
+    #[case("+5", json!(5))]
     #[case("1.2.3", json!("1.2.3"))]
     #[case("1/1", json!("1/1"))]
     #[case("20s..30s", json!("20s..30s"))]
@@ -389,6 +475,10 @@ mod tests {
     #[case("y", json!("y"), json!(true))]
     #[case("0644", json!(644), json!(420))]
     #[case("0999", json!(999), json!(999))]
+    #[case("1_000", json!("1_000"), json!(1000))]
+    #[case("0b11", json!("0b11"), json!(3))]
+    #[case("-0x1F", json!("-0x1F"), json!(-31))]
+    #[case("0o17", json!(15), json!(15))]
     #[case("0", json!(0), json!(0))]
     fn dialects_differ(#[case] text: &str, #[case] core: Value, #[case] kubernetes: Value) {
         assert_eq!(value(text, Dialect::Core), core);
@@ -425,6 +515,7 @@ mod tests {
     )]
     #[case::size(&"x".repeat(MOST_BYTES + 1), "at most 1048576 are read")]
     #[case::values(&format!("a: &a [{}]\nb: [{}]\n", "x,".repeat(1000), "*a,".repeat(1000)), "its aliases unfolded")]
+    #[case::text(&format!("a: &a {}\nb: [{}]\n", "x".repeat(1000), "*a,".repeat(10_000)), "bytes of text, its aliases unfolded")]
     #[case::inside_itself("&a [*a]", "inside of what it stands for")]
     fn limits_are_kept(#[case] text: &str, #[case] part: &str) {
         let (_, errors) = documents(text);

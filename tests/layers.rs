@@ -7,7 +7,7 @@ const PURE: [&str; 15] = [
     "src/scenario",
     "src/yaml.rs",
     "src/diagnostic.rs",
-    "src/plan.rs",
+    "src/plan",
     "src/predict/history.rs",
     "src/predict/prediction.rs",
     "src/predict/scenario.rs",

@@ -207,3 +207,40 @@ fn a_million_bytes_are_read() {
     read(&"x".repeat(1 << 20));
     read(&"x: y\n".repeat((1 << 20) / 5));
 }
+
+/// Each file takes little time and memory, however much is wrong with it: nothing is copied for each error.
+#[test]
+fn files_with_very_many_errors_are_told_shortly() {
+    let many = |piece: &str, n: usize| (0..n).map(|i| piece.replace('%', &i.to_string())).collect::<String>();
+    let steps = |text: String| format!("name: a\nsteps: [{text}]\n");
+    let texts = [
+        steps(many("{appl: x.yaml},", 30_000)),
+        steps(many("{observe: {}, expect: [{pod: w%, rows: [{redy: 1/1}]}]},", 8_000)),
+        steps(format!("{{apply: [{}]}}", many("x%.txt,", 20_000))),
+        format!("{{name: a, {}}}", many("k%: 1,", 50_000)),
+        format!("name: a\ntags: [{}]\nsteps: [{{apply: a.yaml}}, {{}}]\n", many("t%,", 60_000)),
+        format!(
+            "name: a\nsteps:\n- observe: {{}}\n  expect:\n{}",
+            many("  - {pod: w, row: {status: \"/(a{50}){50}%/\"}, by: 1s}\n", 15_000)
+        ),
+        format!("{{apiVersion: v1, kind: List, items: [{}]}}", many("{kind: a},", 40_000)),
+    ];
+    for text in texts {
+        read(&text);
+        let errors = scenario::parse(&text, Path::new("x.yaml")).unwrap_err();
+        assert!(errors.len() <= 102, "{} errors", errors.len());
+        assert!(render(&errors, false).len() < 200_000);
+    }
+}
+
+#[test]
+fn a_long_line_is_clipped_around_what_is_meant() {
+    let text = format!(
+        "name: a\ntitle: [{}]\nsteps: [{}{{appl: x.yaml}}, {}]\n",
+        "é, ".repeat(100),
+        "{apply: x.yaml},".repeat(100),
+        "{apply: x.yaml},".repeat(100)
+    );
+    let errors = scenario::parse(&text, Path::new("x.yaml")).unwrap_err();
+    insta::assert_snapshot!(render(&errors, false));
+}

@@ -77,8 +77,8 @@ fn a_plan_knows_kinds_images_and_times() {
     let plan = Plan::new(vec![scenario::load(&folder.path().join("scenarios/deep/x.yaml")).unwrap()], &|_| true).unwrap();
     let [planned] = &plan.scenarios[..] else { panic!("one scenario") };
     let longest: Vec<_> = planned.steps.iter().map(|step| step.longest.as_secs()).collect();
-    assert_eq!(longest, [30, 22, 7]);
-    assert_eq!(planned.longest, Duration::from_secs(59));
+    assert_eq!(longest, [30, 24, 7]);
+    assert_eq!(planned.longest, Duration::from_secs(61));
     let kinds: Vec<_> = planned.watched.iter().map(|(_, kind)| kind.as_str()).collect();
     assert_eq!(kinds, ["Deployment", "Event", "Pod"]);
     assert_eq!(planned.images, BTreeSet::from(["init:1", "web:1", "web:2"].map(str::to_owned)));
@@ -94,7 +94,39 @@ fn an_image_without_a_workload_is_a_warning() {
     let plan = Plan::new(vec![scenario], &|image| image == "init:1").unwrap();
     let warnings: Vec<_> = plan.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].ends_with("a.yaml:1:1: warning: no workload describes the image `web:1` of pod/a: it will be pulled"));
+    assert!(warnings[0].ends_with(
+        "a.yaml:6:22: warning: no workload describes the image `web:1`: a real cluster pulls it, a simulated one cannot"
+    ));
+    assert!(render(&plan.warnings, false).contains("  - {name: a, image: web:1}"), "it is shown where it is written");
+}
+
+#[test]
+fn actions_bring_images_too() {
+    let text = "name: x
+steps:
+- apply: a.yaml
+- set: {object: pod/a, field: 'spec.containers[name=a].image', to: set:1}
+- set: {object: pod/a, field: spec.containers, to: [{name: a, image: set:2}]}
+- set: {object: pod/a, field: metadata.labels.image, to: no-image}
+- patch: {object: pod/a, patch: {spec: {initContainers: [{name: b, image: strategic:1}]}}}
+- patch: {object: pod/a, type: merge, patch: {spec: {ephemeralContainers: [{name: c, image: merge:1}]}}}
+- patch:
+    object: pod/a
+    type: json
+    patch:
+    - {op: replace, path: /spec/containers/0/image, value: json:1}
+    - {op: add, path: /spec/containers/-, value: {name: d, image: json:2}}
+    - {op: add, path: /spec, value: {containers: [{name: e, image: json:3}]}}
+    - {op: test, path: /spec/containers/0/image, value: no-image:1}
+    - {op: add, path: /metadata/annotations/image, value: no-image:2}
+";
+    let folder = folder(text, &[("a.yaml", POD)]);
+    let scenario = scenario::load(&folder.path().join("scenarios/deep/x.yaml")).unwrap();
+    let plan = Plan::new(vec![scenario], &|image| image.ends_with(":1") && !image.starts_with("json")).unwrap();
+    let images = ["web:1", "init:1", "set:1", "set:2", "strategic:1", "merge:1", "json:1", "json:2", "json:3"];
+    assert_eq!(plan.needs.images, BTreeSet::from(images.map(str::to_owned)));
+    let warned: Vec<_> = plan.warnings.iter().map(|w| w.location.unwrap().line).collect();
+    assert_eq!(warned, [5, 13, 14, 15]);
 }
 
 #[test]
@@ -108,10 +140,92 @@ fn a_mistyped_name_is_a_warning() {
         plan.warnings.iter().map(|w| (w.location.map(|l| l.line), w.message.as_str(), w.help.as_deref())).collect();
     let help = Some("did you mean `httpserver`?");
     let expected = [
-        (Some(8), "no manifest of this scenario makes pod/httpservre", help),
         (Some(5), "no manifest of this scenario makes pod/htpserver", help),
+        (Some(7), "no manifest of this scenario makes pod/made-by-another", None),
+        (Some(8), "no manifest of this scenario makes pod/httpservre", help),
     ];
     assert_eq!(warnings, expected);
+}
+
+#[test]
+fn names_that_nothing_has_are_warnings() {
+    let manifest = "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, labels: {app: web}}
+spec:
+  replicas: 2
+  template:
+    metadata: {labels: {app: web, tier: front}}
+    spec: {containers: [{name: server, image: web:1, ports: [{containerPort: 8080}]}]}
+";
+    let text = "name: x
+steps:
+- apply: a.yaml
+  expect:
+  - {pods: {selector: 'app=web,tier=front'}, row: {ready: 1/1}}
+  - {pods: {selector: 'app=wbe'}, row: {ready: 1/1}}
+  - {pods: {selector: 'pod-template-hash=1'}, row: {ready: 1/1}}
+  - {pod: web-0, row: {last-termination: {container: sever, reason: Error}}}
+  - {pod: web, row: {exists: true}}
+  - {log: {selector: app=web, container: server}, line: x}
+- exec: {pod: web-0, container: serve, command: [ls]}
+- set: {object: deployment/web, field: 'spec.template.spec.containers[name=srv].image', to: web:2}
+- apply: a.yaml
+- set: {object: deployment/web, field: 'spec.template.spec.containers[name=server].ports[containerPort=8080].containerPort', to: 80}
+";
+    let folder = folder(text, &[("a.yaml", manifest)]);
+    let plan = |text: &str| {
+        let file = folder.path().join("scenarios/deep/x.yaml");
+        std::fs::write(&file, text).unwrap();
+        let plan = Plan::new(vec![scenario::load(&file).unwrap()], &|_| true).unwrap();
+        plan.warnings.iter().map(|w| format!("{}: {}", w.location.unwrap().line, w.message)).collect::<Vec<_>>()
+    };
+    let expected = [
+        "6: nothing that this scenario makes has the labels app=wbe",
+        "8: no manifest of this scenario has a container `sever`",
+        "9: no manifest of this scenario makes pod/web",
+        "11: no manifest of this scenario has a container `serve`",
+        "12: spec.template.spec.containers[name=srv].image: the manifest of deployment/web has no item [name=srv]",
+    ];
+    assert_eq!(plan(text), expected);
+    let text = "name: x\nsteps:\n- apply: a.yaml\n- set: {object: deployment/web, field: spec.replicas, from: 3, to: 4}\n";
+    assert_eq!(plan(text), ["4: spec.replicas is 2 in the manifest of deployment/web, not 3"]);
+    assert!(plan(&text.replace("from: 3", "from: 2")).is_empty());
+    assert!(plan("name: x\nsteps: [{observe: {}, expect: [{pod: theirs, row: {ready: 1/1}}]}]\n").is_empty());
+}
+
+#[test]
+fn a_plan_is_data() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {password: hidden-1}\n";
+    let text = "name: x\nsteps:\n- apply: a.yaml\n  expect:\n  - {object: secret/s, row: {exists: true}, at: 1s..10s}\n- set: {object: secret/s, field: stringData.password, to: hidden-2}\n";
+    let folder = folder(text, &[("a.yaml", secret)]);
+    let scenario = scenario::load(&folder.path().join("scenarios/deep/x.yaml")).unwrap();
+    let plan = serde_json::to_value(Plan::new(vec![scenario], &|_| true).unwrap()).unwrap();
+    let when = &plan["scenarios"][0]["scenario"]["steps"][0]["expect"][0]["claim"]["sequence"]["rows"][0]["when"];
+    assert_eq!(*when, serde_json::json!({"earliest": 1.0, "latest": 10.0, "hold": 0.0}));
+    assert!(!plan.to_string().contains("hidden-"), "the values of a Secret are not shown: {plan}");
+}
+
+#[test]
+fn a_file_is_read_once_however_it_is_named() {
+    let folder = folder("name: x\nsteps: [{apply: a.yaml}]\n", &[("a.yaml", POD)]);
+    let file = folder.path().join("scenarios/deep/x.yaml");
+    std::os::unix::fs::symlink(folder.path(), folder.path().join("scenarios/loop")).unwrap();
+    let found =
+        scenario::find(&[file.clone(), folder.path().join("scenarios/./deep/x.yaml"), folder.path().join("scenarios")]).unwrap();
+    assert_eq!(found.first(), Some(&file));
+    assert_eq!(found.iter().filter(|found| found.ends_with("x.yaml")).count(), 1, "{found:?}");
+}
+
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let folder = folder("name: x\nsteps: [{apply: pipe.yaml}, {apply: folder.yaml}]\n", &[]);
+    let pipe = folder.path().join("manifests/pipe.yaml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::fs::create_dir(folder.path().join("manifests/folder.yaml")).unwrap();
+    let errors = scenario::load(&folder.path().join("scenarios/deep/x.yaml")).unwrap_err();
+    assert!(errors.iter().all(|error| error.help.as_ref().unwrap().ends_with("is not a regular file")), "{errors:?}");
+    assert_eq!(scenario::load(&pipe).unwrap_err()[0].message, "the scenario cannot be read: it is not a regular file");
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn a_predicted_scenario_passes_with_other_seeds(#[case] manifests: &[&str]) {
     labproof(&["run", scenario, "--seed", "1000", "--seeds", "10"], folder.path());
 
     // A row that does not come fails, so the others were judged.
-    let wrong = text.replacen("restarts: 0, at: 0s..", "restarts: 7, at: 0s..", 1);
+    let wrong = text.replacen("status: ", "status: Not", 1);
     assert_ne!(wrong, text);
     fs::write(scenario, wrong).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_labproof"));

@@ -31,11 +31,11 @@ pub(crate) enum Command {
     #[command(after_help = exit_code::HELP)]
     Run(Box<RunArgs>),
     /// Show what a run would do, with all windows and the longest time it can take
-    Plan(SelectArgs),
+    Plan(LookArgs),
     /// Check scenarios and manifests without a cluster
     Lint(SelectArgs),
     /// List scenarios
-    List(SelectArgs),
+    List(LookArgs),
     /// Judge a recorded timeline again, without a cluster
     Judge(JudgeArgs),
     /// Make reports from a JSON report
@@ -128,6 +128,23 @@ pub(crate) struct KubeconfigArgs {
     /// The kubeconfig file of --context, if not those of KUBECONFIG or ~/.kube/config; it is never written
     #[arg(long, value_name = "FILE", requires = "context")]
     pub(crate) kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LookArgs {
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    /// What to print
+    #[arg(short, long, value_enum, default_value_t = LookOutput::Text)]
+    pub(crate) output: LookOutput,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LookOutput {
+    /// For people
+    Text,
+    /// Everything, for programs
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

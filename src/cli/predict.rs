@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use labproof::diagnostic::Diagnostic;
 use labproof::exit_code;
 use labproof::manifest::{self, ManifestObject};
-use labproof::plan::images;
 use labproof::predict::{self, PredictOptions};
 use workload::Workloads;
 
@@ -55,7 +54,7 @@ fn objects(args: &PredictArgs) -> Result<Vec<ManifestObject>, Vec<Diagnostic>> {
 }
 
 fn warn_of_unknown_images(objects: &[ManifestObject], workloads: &Workloads, terminal: &Terminal) {
-    let images: BTreeSet<String> = objects.iter().flat_map(|object| images(&object.object)).collect();
+    let images: BTreeSet<&str> = objects.iter().flat_map(|object| &object.images).map(|used| used.image.as_str()).collect();
     for image in images.iter().filter(|image| workloads.get(image).is_none()) {
         terminal.tell(&format!(
             "warning: no workload describes the image `{image}`, so it cannot be pulled here; describe it in a workload file (--workloads)\n"

@@ -6,10 +6,12 @@ use std::slice;
 use labproof::diagnostic::{self, Diagnostic};
 use labproof::exit_code;
 use labproof::plan::Plan;
+use labproof::report::escaped;
 use labproof::scenario::{self, Scenario};
+use serde::Serialize;
 use workload::Workloads;
 
-use super::args::{SelectArgs, WorkloadArgs};
+use super::args::{LookArgs, LookOutput, SelectArgs, WorkloadArgs};
 use super::failure::Failure;
 use super::reports;
 use super::terminal::Terminal;
@@ -47,7 +49,9 @@ pub(crate) fn load(args: &SelectArgs, workloads: &Workloads, terminal: &Terminal
     }
     let loaded = scenario::load_all(&scenario::find(&paths)?);
     if loaded.has_errors() {
-        return Err(loaded.diagnostics.into());
+        // What is wrong with the manifests of the other scenarios is told too.
+        let of_manifests = Plan::new(loaded.scenarios, &|_| true).err().unwrap_or_default();
+        return Err(loaded.diagnostics.into_iter().chain(of_manifests).collect::<Vec<_>>().into());
     }
     let mut warnings = loaded.diagnostics;
     let is_selected = |scenario: &Scenario| is_filtered(scenario, &args.filter) && !(by_default && is_negative(scenario));
@@ -74,10 +78,17 @@ fn is_negative(scenario: &Scenario) -> bool {
     scenario.tags.iter().any(|tag| tag == NEGATIVE)
 }
 
-pub(crate) fn plan(args: &SelectArgs, terminal: &Terminal) -> Result<u8, Failure> {
-    let plan = load(args, &workloads(&args.workloads)?, terminal)?;
-    terminal.data(&plan.to_string())?;
+pub(crate) fn plan(args: &LookArgs, terminal: &Terminal) -> Result<u8, Failure> {
+    let plan = load(&args.select, &workloads(&args.select.workloads)?, terminal)?;
+    match args.output {
+        LookOutput::Text => terminal.data(&plan.to_string())?,
+        LookOutput::Json => json(&plan, terminal)?,
+    }
     Ok(exit_code::PASS)
+}
+
+fn json(data: &impl Serialize, terminal: &Terminal) -> Result<(), Failure> {
+    terminal.data(&(serde_json::to_string_pretty(data).map_err(Failure::environment)? + "\n"))
 }
 
 pub(crate) fn lint(args: &SelectArgs, terminal: &Terminal) -> Result<u8, Failure> {
@@ -88,13 +99,40 @@ pub(crate) fn lint(args: &SelectArgs, terminal: &Terminal) -> Result<u8, Failure
     Ok(exit_code::PASS)
 }
 
-pub(crate) fn list(args: &SelectArgs, terminal: &Terminal) -> Result<u8, Failure> {
-    let plan = load(args, &workloads(&args.workloads)?, terminal)?;
-    let width = plan.scenarios.iter().map(|planned| planned.scenario.name.len()).max().unwrap_or(0);
-    for planned in &plan.scenarios {
-        let Scenario { name, title, file, .. } = &planned.scenario;
-        let title = title.as_deref().map_or_else(|| file.display().to_string(), str::to_owned);
-        terminal.data(&format!("{name:width$}  {title}\n"))?;
+/// A line of `labproof list`.
+#[derive(Serialize)]
+struct Listed<'a> {
+    name: &'a str,
+    title: Option<&'a str>,
+    tags: &'a [String],
+    file: &'a Path,
+    nodes: u32,
+}
+
+impl<'a> Listed<'a> {
+    fn new(scenario: &'a Scenario) -> Self {
+        let Scenario { name, title, tags, file, nodes, .. } = scenario;
+        Self { name, title: title.as_deref(), tags, file, nodes: *nodes }
+    }
+
+    fn text(&self, width: usize) -> String {
+        let title = self.title.map_or_else(|| self.file.display().to_string(), str::to_owned);
+        let tags = if self.tags.is_empty() { String::new() } else { format!("  [{}]", self.tags.join(", ")) };
+        format!("{:width$}  {}\n", self.name, escaped(&format!("{title}{tags}")))
+    }
+}
+
+pub(crate) fn list(args: &LookArgs, terminal: &Terminal) -> Result<u8, Failure> {
+    let plan = load(&args.select, &workloads(&args.select.workloads)?, terminal)?;
+    let listed: Vec<_> = plan.scenarios.iter().map(|planned| Listed::new(&planned.scenario)).collect();
+    match args.output {
+        LookOutput::Text => {
+            let width = listed.iter().map(|one| one.name.len()).max().unwrap_or(0);
+            for one in &listed {
+                terminal.data(&one.text(width))?;
+            }
+        }
+        LookOutput::Json => json(&listed, terminal)?,
     }
     Ok(exit_code::PASS)
 }

@@ -15,6 +15,9 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::progress::Progress;
@@ -23,10 +26,13 @@ use crate::report::ClusterFacts;
 /// The label on everything that labproof makes; its value is the run's id.
 pub const RUN_LABEL: &str = "labproof.dev/run";
 
+/// How long a namespace may take to go away if nothing is said.
+pub const TEAR_DOWN_LIMIT: Duration = Duration::from_mins(2);
+
 pub use command::Programs;
 
 /// What a run needs of its cluster.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Needs {
     /// How many nodes, control plane included; at least 1.
     pub nodes: u32,

@@ -7,8 +7,12 @@ use crate::scenario::{Action, ValueMatch};
 use crate::timeline::ActionResult;
 use crate::verdict::{Deviation, Outcome, Verdict};
 
-/// The verdict on the answer to an action that says what must be answered; none for other actions and for those that failed.
+/// The verdict on the answer to an action that says what must be answered, or that was refused for good; none for other actions and
+/// for those that failed.
 pub fn judge_action(action: &Action, result: &ActionResult, decided: Duration, entry: usize) -> Option<Verdict> {
+    if let ActionResult::Refused { error } = result {
+        return Some(fail(Deviation::Contradicted, decided, format!("refused: {error}"), vec![entry]));
+    }
     let (expected, answered, is_like) = match (action, result) {
         (Action::Exec(exec), ActionResult::Executed { exit_code, stdout, stderr }) => {
             let output = stdout.trim_end_matches('\n');

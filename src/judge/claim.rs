@@ -69,7 +69,7 @@ pub(super) trait ClaimJudge {
 
 /// How long the judge looks on after a deadline, so as to tell what comes late from what never comes: a quarter of the time
 /// allowed, between two and fifteen seconds.
-pub(super) fn late_look(allowed: Duration) -> Duration {
+pub(crate) fn late_look(allowed: Duration) -> Duration {
     (allowed / 4).clamp(Duration::from_secs(2), Duration::from_secs(15))
 }
 

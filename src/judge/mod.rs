@@ -23,9 +23,11 @@ mod view;
 mod watched;
 mod world;
 
+pub(crate) use claim::late_look;
+
 pub use action::{judge_action, unsettled};
 pub use context::around;
 pub use recorded::{RecordingError, judge_recording, report_of_recording};
-pub use running::{RunningStep, not_run};
+pub use running::{RunningStep, answer, not_run};
 pub use step::StepJudge;
 pub use world::World;

@@ -86,20 +86,24 @@ impl<'a> RunningStep<'a> {
     /// Whether nothing more can come of it: everything is decided, or its action could not be done.
     pub fn is_over(&self) -> bool {
         let is_decided = matches!(&self.judge, Phase::Judging(judge) if judge.is_decided());
-        self.error().is_some() || (is_decided && self.result.is_some())
+        self.error().is_some() || self.is_refused() || (is_decided && self.result.is_some())
     }
 
-    /// The verdicts in the order of the step's report; none for what is not decided yet.
+    /// The verdicts in the order of the step's report; none for what is not decided yet. One on the refusal of an action that need
+    /// not be answered in a certain way comes last.
     pub fn verdicts(&self) -> Vec<Option<Verdict>> {
-        let of_action = answers(&self.step.action).then(|| {
+        let judged = || {
             let (result, decided, position) = self.result.as_ref()?;
             judge_action(&self.step.action, result, *decided, *position)
-        });
+        };
+        let is_first = answers(&self.step.action);
+        let of_action = is_first.then(judged);
+        let of_refusal = (!is_first && self.is_refused()).then(judged);
         let others = match &self.judge {
             Phase::Waiting(_) => vec![None; self.step.expect.len()],
             Phase::Judging(judge) => judge.verdicts().map(|verdict| verdict.map(|v| self.settled(v))).collect(),
         };
-        of_action.into_iter().chain(others).collect()
+        of_action.into_iter().chain(others).chain(of_refusal).collect()
     }
 
     /// What has come of it so far, by the timeline so far.
@@ -107,6 +111,9 @@ impl<'a> RunningStep<'a> {
         let ended = entries.last().map_or(Duration::ZERO, |entry| entry.t);
         let started = self.zero.unwrap_or(ended);
         let mut expectations = expectations(self.step);
+        if self.is_refused() && !answers(&self.step.action) {
+            expectations.push(undecided(answer(&self.step.action), self.step.location));
+        }
         for (i, (report, verdict)) in expectations.iter_mut().zip(self.verdicts()).enumerate() {
             let expectation = i.checked_sub(usize::from(answers(&self.step.action))).and_then(|i| self.step.expect.get(i));
             if let (Some(expectation), Some(verdict)) = (expectation, &verdict)
@@ -136,6 +143,10 @@ impl<'a> RunningStep<'a> {
             Some((ActionResult::Failed { error }, ..)) => Some(error.clone()),
             _ => None,
         }
+    }
+
+    fn is_refused(&self) -> bool {
+        matches!(&self.result, Some((ActionResult::Refused { .. }, ..)))
     }
 
     /// If it is not known when the action was carried out, no verdict stands.
@@ -169,9 +180,7 @@ fn place(expectation: &Expectation, verdict: &Verdict) -> Location {
 
 /// The expectations of a step without verdicts; what the action must answer comes first.
 fn expectations(step: &Step) -> Vec<ExpectationReport> {
-    let undecided =
-        |expectation, location| ExpectationReport { expectation, location, verdict: None, context: None, histories: None };
-    let of_action = answers(&step.action).then(|| undecided(format!("{}: the answer", step.action), step.location));
+    let of_action = answers(&step.action).then(|| undecided(answer(&step.action), step.location));
     of_action.into_iter().chain(step.expect.iter().map(|e| undecided(e.to_string(), e.location))).collect()
 }
 
@@ -184,6 +193,15 @@ fn target(step: &Step) -> Option<Expectation> {
     };
     let claim = Claim::Never { row: Row::default(), hold: None };
     Some(Expectation { subject: Subject::Object(object), claim, location: step.location })
+}
+
+fn undecided(expectation: String, location: Location) -> ExpectationReport {
+    ExpectationReport { expectation, location, verdict: None, context: None, histories: None }
+}
+
+/// What an action is expected to do, in words.
+pub fn answer(action: &Action) -> String {
+    format!("{action}: the answer")
 }
 
 /// Whether the action must be answered in a certain way.

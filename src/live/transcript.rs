@@ -171,6 +171,7 @@ fn words(observation: &Observation) -> Option<String> {
             ActionResult::Unsure { reason } => Some(format!("the answer was lost: {}", printable(reason))),
             ActionResult::Executed { exit_code, .. } => Some(format!("the command ended with exit code {exit_code}")),
             ActionResult::Answered { status, .. } => Some(format!("answered with status {status}")),
+            ActionResult::Refused { error } => Some(format!("refused: {}", printable(error))),
             ActionResult::Failed { error } => Some(format!("failed: {}", printable(error))),
         },
         _ => None,

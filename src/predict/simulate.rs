@@ -88,7 +88,7 @@ async fn apply_and_look(seed: u64, cluster: &Cluster, options: &PredictOptions) 
         tokio::select! {
             biased;
             result = &mut acting, if !has_acted => match result {
-                ActionResult::Failed { error } => return Err(PredictError { problem: format!("the manifests could not be applied: {error}") }),
+                ActionResult::Refused { error } | ActionResult::Failed { error } => return Err(PredictError { problem: format!("the manifests could not be applied: {error}") }),
                 _ => has_acted = true,
             },
             Some(entry) = observer.next() => recorder.take(&entry, start.get()),

@@ -34,8 +34,11 @@ fn merge_step(first: &StepReport, all: &[(u64, &StepReport)]) -> StepReport {
     // A step that was begun in any history was begun.
     let begun: Vec<_> = all.iter().filter(|(_, step)| step.state != StepState::NotRun).collect();
     let shown = begun.first().map_or(first, |(_, step)| *step);
-    let expectations = first.expectations.iter().enumerate().map(|(i, expectation)| {
-        merge_expectation(expectation, &begun.iter().map(|(seed, step)| (*seed, &step.expectations[i])).collect::<Vec<_>>())
+    // An action that was refused in some histories is judged in these.
+    let longest = begun.iter().map(|(_, step)| *step).max_by_key(|step| step.expectations.len()).unwrap_or(first);
+    let expectations = longest.expectations.iter().enumerate().map(|(i, expectation)| {
+        let judged = begun.iter().filter_map(|(seed, step)| Some((*seed, step.expectations.get(i)?)));
+        merge_expectation(expectation, &judged.collect::<Vec<_>>())
     });
     let error = begun.iter().find_map(|(seed, step)| Some(format!("seed {seed}: {}", step.error.as_ref()?)));
     let is_cut_short = begun.iter().any(|(_, step)| step.state == StepState::CutShort);

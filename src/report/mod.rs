@@ -16,6 +16,7 @@ pub(crate) mod text;
 
 pub use model::*;
 pub use palette::Palette;
+pub use text::escaped;
 
 pub use destination::{Destination, DestinationError, Format, check_all, write_all, write_files};
 

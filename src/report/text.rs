@@ -10,13 +10,23 @@ const LONGEST_LINE: usize = 500;
 /// One line without anything that a terminal, a CI's log or a reader could take for more than text: control characters and
 /// invisible ones that change the order or the meaning of others are written as Rust escapes (`\u{1b}`), line ends among them.
 pub(crate) fn printable(text: &str) -> String {
+    harmless(text, LONGEST_LINE)
+}
+
+/// A text of a stranger on one line: what a terminal, a CI's log or a reader could take for more than text (control characters,
+/// invisible ones that change the order or the meaning of others) is written as Rust escapes (`\u{1b}`).
+pub fn escaped(text: &str) -> String {
+    harmless(text, usize::MAX)
+}
+
+fn harmless(text: &str, most: usize) -> String {
     let mut line = String::with_capacity(text.len());
     // GitHub's runner obeys a line that begins with `::command::`, blanks before it or not.
     if text.trim_start().starts_with("::") {
         line.push('\\');
     }
     for (i, c) in text.trim_end_matches(['\n', '\r']).chars().enumerate() {
-        if i == LONGEST_LINE {
+        if i == most {
             line.push('…');
             break;
         }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::recording::Recording;
 use crate::act::Actor;
 use crate::clock::Clock;
-use crate::judge::{RunningStep, World, not_run};
+use crate::judge::{RunningStep, World, answer, not_run};
 use crate::observe::Observer;
 use crate::progress::Progress;
 use crate::report::{StepReport, StepState};
@@ -31,7 +31,7 @@ struct Teller<'a> {
     scenario: usize,
     step: usize,
     progress: &'a dyn Fn(Progress),
-    /// The expectations in words.
+    /// The expectations in words; the last one is that the action is not refused.
     texts: Vec<String>,
     told: Vec<usize>,
 }
@@ -41,7 +41,8 @@ impl Stage<'_> {
     pub(super) async fn run_step(&mut self, index: usize, step: &Step, objects: &[Value], world: World) -> (StepReport, World) {
         (self.progress)(Progress::StepStarted { scenario: self.scenario, step: index });
         let mut running = RunningStep::new(step, world);
-        let texts = not_run(step).expectations.into_iter().map(|expectation| expectation.expectation).collect();
+        let expected = not_run(step).expectations.into_iter().map(|expectation| expectation.expectation);
+        let texts = expected.chain([answer(&step.action)]).collect();
         let teller = Teller { scenario: self.scenario, step: index, progress: self.progress, texts, told: Vec::new() };
         let state = self.observe_and_judge(index, &step.action, objects, &mut running, teller).await;
         (running.report(state, &self.recording.entries), running.into_world())

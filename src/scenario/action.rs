@@ -1,12 +1,14 @@
 //! Reads what a step does.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::decoder::{Decoder, Fields, kind_of, listed, nearest};
+use super::images;
 use super::kinds::{self, ReferenceError};
 use super::matcher::FieldPath;
 use super::model::{Action, Exec, ObjectRef, Patch, PatchType, Request, Set};
-use super::shapes;
+use super::{names, shapes};
 use crate::yaml::{Dialect, Node, Tree};
 
 const ACTIONS: &[&str] = &["apply", "delete", "patch", "set", "scale", "exec", "request", "observe"];
@@ -71,24 +73,33 @@ fn delete(dx: &mut Decoder<'_>, node: &Node) -> Option<Action> {
 
 /// `pod/NAME`, or a mapping with `api-version`, `kind` and `name`.
 pub(super) fn object_ref(dx: &mut Decoder<'_>, node: &Node, what: &str) -> Option<ObjectRef> {
-    if matches!(node.tree, Tree::Mapping(_)) {
-        let fields = dx.fields(node, &shapes::OBJECT)?;
-        let api_version = dx.required(&fields, "api-version", "api-version: apps/v1");
-        let kind = dx.required(&fields, "kind", "kind: Deployment");
-        let name = dx.required(&fields, "name", "name: web");
-        return Some(ObjectRef {
-            api_version: dx.text(api_version?, "`api-version`")?.to_owned(),
-            kind: dx.text(kind?, "`kind`")?.to_owned(),
-            name: object_name(dx, name?)?,
-        });
+    let reference = if matches!(node.tree, Tree::Mapping(_)) { mapped_ref(dx, node)? } else { short_ref(dx, node, what)? };
+    if !check_kind(dx, &node.span, &reference.api_version, &reference.kind) {
+        return None;
     }
+    if !names::is_object_name(&reference.api_version, &reference.name) {
+        bad_name(dx, node, &reference.name);
+        return None;
+    }
+    Some(reference)
+}
+
+fn mapped_ref(dx: &mut Decoder<'_>, node: &Node) -> Option<ObjectRef> {
+    let fields = dx.fields(node, &shapes::OBJECT)?;
+    let api_version = dx.required(&fields, "api-version", "api-version: apps/v1");
+    let kind = dx.required(&fields, "kind", "kind: Deployment");
+    let name = dx.required(&fields, "name", "name: web");
+    Some(ObjectRef {
+        api_version: dx.text(api_version?, "`api-version`")?.to_owned(),
+        kind: dx.text(kind?, "`kind`")?.to_owned(),
+        name: dx.text(name?, "the name")?.to_owned(),
+    })
+}
+
+fn short_ref(dx: &mut Decoder<'_>, node: &Node, what: &str) -> Option<ObjectRef> {
     let text = dx.text(node, what)?;
     match kinds::reference(text) {
-        Ok(reference) if is_object_name(&reference.name) => Some(reference),
-        Ok(reference) => {
-            bad_name(dx, node, &reference.name);
-            None
-        }
+        Ok(reference) => Some(reference),
         Err(ReferenceError::Form) => {
             dx.error(&node.span, format!("`{text}` does not name an object"), "write kind and name: `pod/web`, `deployment/web`");
             None
@@ -98,6 +109,15 @@ pub(super) fn object_ref(dx: &mut Decoder<'_>, node: &Node, what: &str) -> Optio
             None
         }
     }
+}
+
+/// Whether a scenario may be about objects of this kind: there is one, and its objects live in namespaces.
+pub(super) fn check_kind(dx: &mut Decoder<'_>, span: &Range<usize>, api_version: &str, kind: &str) -> bool {
+    if let Some((message, help)) = kinds::unusable(api_version, kind) {
+        dx.error(span, message, help);
+        return false;
+    }
+    true
 }
 
 pub(super) fn unknown_kind(dx: &mut Decoder<'_>, node: &Node, kind: &str) {
@@ -111,22 +131,11 @@ pub(super) fn unknown_kind(dx: &mut Decoder<'_>, node: &Node, kind: &str) {
 /// The name of an object (a DNS subdomain, RFC 1123).
 pub(super) fn object_name(dx: &mut Decoder<'_>, node: &Node) -> Option<String> {
     let name = dx.text(node, "the name")?;
-    if !is_object_name(name) {
+    if !names::is_dns_subdomain(name) {
         bad_name(dx, node, name);
         return None;
     }
     Some(name.to_owned())
-}
-
-fn is_object_name(name: &str) -> bool {
-    let is_label = |part: &str| {
-        let edge = |c: Option<u8>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-        let bytes = part.as_bytes();
-        edge(bytes.first().copied())
-            && edge(bytes.last().copied())
-            && bytes.iter().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == b'-')
-    };
-    name.len() <= 253 && name.split('.').all(is_label)
 }
 
 fn bad_name(dx: &mut Decoder<'_>, node: &Node, name: &str) {
@@ -162,7 +171,11 @@ fn patch(dx: &mut Decoder<'_>, node: &Node) -> Option<Patch> {
         );
         return None;
     }
-    Some(Patch { object, patch_type, patch: patch.to_json(Dialect::Kubernetes) })
+    let images = match patch_type {
+        PatchType::Json => images::of_operations(dx.source, patch),
+        PatchType::Strategic | PatchType::Merge => images::of_object(dx.source, patch),
+    };
+    Some(Patch { object, patch_type, patch: patch.to_json(Dialect::Kubernetes), images })
 }
 
 fn set(dx: &mut Decoder<'_>, node: &Node) -> Option<Set> {
@@ -178,7 +191,9 @@ fn set(dx: &mut Decoder<'_>, node: &Node) -> Option<Set> {
         dx.error(fields.key_span("to"), "`from` and `to` are the same", "a `set` must change something");
         return None;
     }
-    Some(Set { object: object?, field: field?, from, to: to? })
+    let (field, to) = (field?, to?);
+    let images = fields.get("to").map(|node| images::of_field(dx.source, &field, node)).unwrap_or_default();
+    Some(Set { object: object?, field, from, to, images })
 }
 
 fn scale(dx: &mut Decoder<'_>, node: &Node) -> Option<Action> {
@@ -217,6 +232,11 @@ fn request(dx: &mut Decoder<'_>, node: &Node) -> Option<Request> {
     let path = path?;
     if !path.starts_with('/') || path.contains(|c: char| c.is_whitespace() || c.is_control()) {
         dx.error(fields.key_span("path"), format!("`{path}` is not the path of a URL"), "it begins with `/` and has no spaces");
+        return None;
+    }
+    let before_query = path.split(['?', '#']).next().unwrap_or_default();
+    if before_query.split('/').any(|part| matches!(part.to_lowercase().replace("%2e", ".").as_str(), "." | "..")) {
+        dx.error(fields.key_span("path"), format!("`{path}` leads elsewhere by `.` or `..`"), "write the path that it leads to");
         return None;
     }
     Some(Request { to: to?, port: port?, path: path.to_owned(), status: status?, body })

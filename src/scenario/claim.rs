@@ -45,7 +45,8 @@ pub(super) fn of_objects(dx: &mut Decoder<'_>, fields: &Fields<'_>, about: &Abou
         "row" => {
             let read = fields.get("row").and_then(|node| {
                 let row = row::row(dx, node, about.kind)?;
-                says_something(dx, node, row)
+                let row = says_something(dx, node, row)?;
+                agrees_with_count(dx, node, row, about)
             });
             one_row(dx, fields, read)
         }
@@ -61,6 +62,18 @@ fn says_something(dx: &mut Decoder<'_>, node: &Node, row: Row) -> Option<Row> {
         return None;
     }
     Some(row)
+}
+
+/// Of no objects nothing can be said, and of some not that they do not exist.
+fn agrees_with_count(dx: &mut Decoder<'_>, node: &Node, row: Row, about: &About<'_>) -> Option<Row> {
+    let Some(count) = about.selection.and_then(|selection| selection.count.as_ref()) else { return Some(row) };
+    let problem = match row.exists {
+        Some(false) if *count.start() > 0 => "they are counted, so they exist",
+        Some(true) if *count.end() == 0 => "`count: 0` says that there are none, so nothing can be seen of them",
+        _ => return Some(row),
+    };
+    dx.error(&node.span, problem, "leave out the row: a `count` alone says how many there are");
+    None
 }
 
 fn is_empty(row: &Row) -> bool {
@@ -93,22 +106,31 @@ fn rows(dx: &mut Decoder<'_>, fields: &Fields<'_>, about: &About<'_>) -> Option<
             help,
         );
     }
-    let mut read = Vec::with_capacity(nodes.len());
-    for node in nodes {
-        let Some(fields) = dx.fields(node, &shapes::TIMED_ROW) else { continue };
+    let claim = timed(dx, nodes, between, |dx, node| {
+        let fields = dx.fields(node, &shapes::TIMED_ROW)?;
         let row = row::content(dx, &fields, about.kind).and_then(|row| says_something(dx, node, row));
         let times = row::times(dx, &fields, true);
-        if let (Some(row), Some(times)) = (row, times) {
-            read.push((row, dx.source.location(node.span.start), times));
-        }
+        Some((row?, times?))
+    })?;
+    if let Claim::Sequence { rows, .. } = &claim {
+        row::check_restarts(dx, rows.iter().zip(nodes).map(|(timed, node)| (&timed.row, node.span.clone())));
     }
-    if read.len() < nodes.len() {
-        return None;
-    }
-    let times: Vec<_> = read.iter().map(|(_, _, times)| *times).collect();
+    Some(claim)
+}
+
+/// Rows or lines with times of their own, in their order.
+fn timed(
+    dx: &mut Decoder<'_>,
+    nodes: &[Node],
+    between: Option<Between>,
+    mut read: impl FnMut(&mut Decoder<'_>, &Node) -> Option<(Row, Times)>,
+) -> Option<Claim> {
+    let read: Vec<_> = nodes.iter().map(|node| Some((read(dx, node)?, dx.source.location(node.span.start)))).collect();
+    let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
+    let times: Vec<_> = read.iter().map(|((_, times), _)| *times).collect();
     let whens = row::settle(&times);
     row::check_order(dx, &whens, nodes);
-    Some(sequence(read.into_iter().map(|(row, location, _)| (row, location)).collect(), &whens, between?))
+    Some(sequence(read.into_iter().map(|((row, _), location)| (row, location)).collect(), &whens, between?))
 }
 
 pub(super) fn between(dx: &mut Decoder<'_>, fields: &Fields<'_>) -> Option<Between> {
@@ -221,20 +243,10 @@ fn lines(dx: &mut Decoder<'_>, fields: &Fields<'_>) -> Option<Claim> {
     let help = "each line has times of its own: `{line: …, by: 15s}`";
     dx.none_beside(fields, &["by", "at", "for", "every", "tolerance", "times"], "lines", help);
     let nodes = dx.list(fields.get("lines")?, "`lines`")?;
-    let mut read: Vec<(Row, super::Location, Times)> = Vec::with_capacity(nodes.len());
-    for node in nodes {
-        let Some(fields) = dx.fields(node, &shapes::TIMED_LINE) else { continue };
+    timed(dx, nodes, Some(Between::Any), |dx, node| {
+        let fields = dx.fields(node, &shapes::TIMED_LINE)?;
         let line = dx.required(&fields, "line", "line: Starting server").and_then(|node| dx.part_matcher(node, "`line`"));
         let times = row::times(dx, &fields, false);
-        if let (Some(line), Some(times)) = (line, times) {
-            read.push((line_row(line), dx.source.location(node.span.start), times));
-        }
-    }
-    if read.len() < nodes.len() {
-        return None;
-    }
-    let times: Vec<_> = read.iter().map(|(_, _, times)| *times).collect();
-    let whens = row::settle(&times);
-    row::check_order(dx, &whens, nodes);
-    Some(sequence(read.into_iter().map(|(row, location, _)| (row, location)).collect(), &whens, Between::Any))
+        Some((line_row(line?), times?))
+    })
 }

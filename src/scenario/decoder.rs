@@ -5,10 +5,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::duration;
-use super::matcher::{MatcherError, ValueMatch};
+use super::matcher::{MatcherError, PatternBudget, ValueMatch};
 use super::shapes::Shape;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::yaml::{Dialect, Node, Tree};
+
+/// After so many errors and warnings of a file nothing more is told.
+const MOST_TOLD: usize = 100;
 
 /// Tells why a manifest that a scenario names cannot be used.
 pub(super) type ManifestCheck<'a> = &'a dyn Fn(&str) -> Result<(), String>;
@@ -16,9 +19,10 @@ pub(super) type ManifestCheck<'a> = &'a dyn Fn(&str) -> Result<(), String>;
 /// What has been found so far. Each method that reads reports what is wrong and then answers `None`; for a part that may be left
 /// out that `None` is harmless, since nothing is made of a file with errors.
 pub(super) struct Decoder<'a> {
-    pub(super) source: &'a Source<'a>,
+    pub(super) source: &'a Source,
     pub(super) diagnostics: Vec<Diagnostic>,
     errors: usize,
+    patterns: PatternBudget,
     pub(super) manifest: ManifestCheck<'a>,
 }
 
@@ -70,20 +74,29 @@ fn find<'n>(entries: &'n [(Node, Node)], key: &str) -> Option<&'n (Node, Node)> 
 }
 
 impl<'a> Decoder<'a> {
-    pub(super) fn new(source: &'a Source<'a>, manifest: ManifestCheck<'a>) -> Self {
-        Self { source, diagnostics: Vec::new(), errors: 0, manifest }
+    pub(super) fn new(source: &'a Source, manifest: ManifestCheck<'a>) -> Self {
+        Self { source, diagnostics: Vec::new(), errors: 0, patterns: PatternBudget::default(), manifest }
     }
 
     /// Reports an error.
     pub(super) fn error(&mut self, span: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
-        let help = Some(help.into()).filter(|help| !help.is_empty());
-        self.diagnostics.push(self.source.error(span, message, help));
         self.errors += 1;
+        if self.errors <= MOST_TOLD {
+            let help = Some(help.into()).filter(|help| !help.is_empty());
+            self.diagnostics.push(self.source.place(span).error(message, help));
+        }
     }
 
     /// Reports a warning.
     pub(super) fn warning(&mut self, span: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
-        self.diagnostics.push(self.source.error(span, message, Some(help.into())).into_warning());
+        if self.diagnostics.len() < MOST_TOLD {
+            self.diagnostics.push(self.source.place(span).warning(message, Some(help.into())));
+        }
+    }
+
+    /// Whether no more errors are told: what is read from now on is read in vain.
+    pub(super) fn is_full(&self) -> bool {
+        self.errors >= MOST_TOLD
     }
 
     /// How many errors there are.
@@ -103,6 +116,9 @@ impl<'a> Decoder<'a> {
         };
         let before = self.errors();
         for (key, _) in entries {
+            if self.is_full() {
+                return None;
+            }
             self.check_key(key, shape);
         }
         Some(Fields { shape, entries, span: &node.span, mistyped: self.errors() > before })
@@ -250,13 +266,15 @@ impl<'a> Decoder<'a> {
     /// A condition on a value.
     pub(super) fn matcher(&mut self, node: &Node, what: &str) -> Option<ValueMatch> {
         let text = self.text(node, what)?;
-        self.matched(ValueMatch::parse(text), node)
+        let read = ValueMatch::parse_within(text, &mut self.patterns);
+        self.matched(read, node)
     }
 
     /// A condition on a text of which only a part may be known.
     pub(super) fn part_matcher(&mut self, node: &Node, what: &str) -> Option<ValueMatch> {
         let text = self.text(node, what)?;
-        self.matched(ValueMatch::parse_part(text.trim_end()), node)
+        let read = ValueMatch::parse_part_within(text.trim_end(), &mut self.patterns);
+        self.matched(read, node)
     }
 
     /// What was read from a node, unless it could not be.

@@ -186,6 +186,7 @@ impl Display for Action {
             Self::DeleteManifests(files) => write!(f, "delete {}", paths(files)),
             Self::Delete(object) => write!(f, "delete {object}"),
             Self::Patch(patch) => write!(f, "patch {}", patch.object),
+            Self::Set(set) if set.object.is_secret() => write!(f, "set {} {}", set.object, set.field),
             Self::Set(set) => match &set.from {
                 Some(from) => write!(f, "set {} {} {from} → {}", set.object, set.field, set.to),
                 None => write!(f, "set {} {} → {}", set.object, set.field, set.to),

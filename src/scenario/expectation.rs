@@ -1,6 +1,6 @@
 //! Reads who an expectation is about, and hands on to what is claimed of them.
 
-use super::action::{object_name, object_ref, unknown_kind};
+use super::action::{check_kind, object_name, object_ref, unknown_kind};
 use super::claim::{self, About};
 use super::decoder::{Decoder, Fields, listed, nearest};
 use super::kinds;
@@ -106,9 +106,11 @@ fn objects(dx: &mut Decoder<'_>, node: &Node) -> Option<Selection> {
             unknown_kind(dx, kind_node?, kind);
             return None;
         };
+        check_kind(dx, &kind_node?.span, known.api_version, known.name).then_some(())?;
         return selection(dx, &fields, RowKind { api_version: known.api_version, kind: known.name });
     };
     let api_version = dx.text(api_version, "`api-version`")?;
+    check_kind(dx, &kind_node?.span, api_version, kind).then_some(())?;
     selection(dx, &fields, RowKind { api_version, kind })
 }
 

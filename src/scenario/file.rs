@@ -1,8 +1,6 @@
 //! Finds and reads scenario files.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -10,9 +8,9 @@ use super::action::action;
 use super::decoder::{Decoder, ManifestCheck};
 use super::expectation::expectation;
 use super::model::{Action, Claim, Expectation, Scenario, Step};
-use super::shapes;
+use super::{names, shapes};
 use crate::diagnostic::{Diagnostic, Source};
-use crate::yaml::{self, MOST_BYTES, Node};
+use crate::yaml::{self, Node};
 
 /// The longest name of a scenario: a namespace is made of it.
 const LONGEST_NAME: usize = 40;
@@ -36,29 +34,39 @@ impl Loaded {
 }
 
 /// The scenario files of these paths: files as they are, directories with everything below them that ends in `.yaml` or
-/// `.yml`, sorted. A path that does not exist is an error.
+/// `.yml`, sorted, links followed; each file once. A path that does not exist is an error.
 pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<Diagnostic>> {
     let mut files = Vec::new();
     let mut errors = Vec::new();
     for path in paths {
-        errors.extend(collect(path, true, &mut files).err());
+        errors.extend(collect(path, true, &mut Vec::new(), &mut files).err());
     }
-    let mut seen = std::collections::BTreeSet::new();
-    files.retain(|file| seen.insert(file.clone()));
+    let mut seen = BTreeSet::new();
+    files.retain(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
     if errors.is_empty() { Ok(files) } else { Err(errors) }
 }
 
-fn collect(path: &Path, named: bool, files: &mut Vec<PathBuf>) -> Result<(), Diagnostic> {
+/// `above` are the folders that lead to the path, so that a link to one of them is not followed for ever.
+fn collect(path: &Path, named: bool, above: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) -> Result<(), Diagnostic> {
     let unreadable = |error: std::io::Error| Diagnostic::about_file(path, format!("cannot be read: {error}"), None);
-    let metadata = if named { path.metadata() } else { path.symlink_metadata() }.map_err(unreadable)?;
-    if metadata.is_dir() {
+    let is_scenario = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    let is_folder = match path.metadata() {
+        Ok(metadata) => metadata.is_dir(),
+        Err(error) if named || is_scenario => return Err(unreadable(error)),
+        Err(_) => return Ok(()),
+    };
+    if is_folder {
+        let folder = path.canonicalize().map_err(unreadable)?;
+        if above.contains(&folder) {
+            return Ok(());
+        }
+        above.push(folder);
         let entries: std::io::Result<Vec<_>> = path.read_dir().and_then(|entries| entries.map(|e| Ok(e?.path())).collect());
         let mut children = entries.map_err(unreadable)?;
         children.sort();
-        return children.iter().try_for_each(|child| collect(child, false, files));
-    }
-    let is_scenario = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-    if named || is_scenario {
+        children.iter().try_for_each(|child| collect(child, false, above, files))?;
+        above.pop();
+    } else if named || is_scenario {
         files.push(path.to_owned());
     }
     Ok(())
@@ -78,24 +86,28 @@ pub fn load_all(files: &[PathBuf]) -> Loaded {
     let mut loaded = Loaded::default();
     let mut names: BTreeMap<String, (PathBuf, usize)> = BTreeMap::new();
     for file in files {
-        let text = match read(file) {
+        let text = match yaml::read(file) {
             Ok(text) => text,
-            Err(error) => {
-                loaded.diagnostics.push(error);
+            Err(why) => {
+                loaded.diagnostics.push(Diagnostic::about_file(file, format!("the scenario cannot be read: {why}"), None));
                 continue;
             }
         };
         let root = manifest_root(file);
         let check = |manifest: &str| {
             let path = root.join(manifest);
-            if path.is_file() { Ok(()) } else { Err(format!("it would be {}", path.display())) }
+            match path.metadata() {
+                Ok(metadata) if metadata.is_file() => Ok(()),
+                Ok(_) => Err(format!("{} is not a regular file", path.display())),
+                Err(_) => Err(format!("it would be {}", path.display())),
+            }
         };
         let source = Source::new(file, &text);
         let Parsed { scenario, name_span, mut diagnostics } = parse_checked(&source, &text, &check);
         if let (Some(scenario), Some(span)) = (&scenario, name_span) {
             if let Some((other, line)) = names.get(&scenario.name) {
                 let message = format!("two scenarios have the name `{}`", scenario.name);
-                diagnostics.push(source.error(&span, message, Some(format!("the other one is {}:{line}", other.display()))));
+                diagnostics.push(source.place(&span).error(message, Some(format!("the other one is {}:{line}", other.display()))));
             } else {
                 names.insert(scenario.name.clone(), (file.clone(), source.location(span.start).line));
             }
@@ -106,17 +118,6 @@ pub fn load_all(files: &[PathBuf]) -> Loaded {
         loaded.diagnostics.extend(diagnostics);
     }
     loaded
-}
-
-fn read(file: &Path) -> Result<String, Diagnostic> {
-    let unreadable = |why: String| Diagnostic::about_file(file, format!("the scenario cannot be read: {why}"), None);
-    let mut bytes = Vec::new();
-    let most = MOST_BYTES as u64 + 1;
-    File::open(file).and_then(|f| f.take(most).read_to_end(&mut bytes)).map_err(|error| unreadable(error.to_string()))?;
-    if bytes.len() > MOST_BYTES {
-        return Err(unreadable(format!("it is larger than {MOST_BYTES} bytes")));
-    }
-    String::from_utf8(bytes).map_err(|error| unreadable(format!("it is not UTF-8 (byte {})", error.utf8_error().valid_up_to())))
 }
 
 /// The folder that the manifests of a scenario are named from: `manifests` in the nearest folder above it that has one,
@@ -156,7 +157,7 @@ struct Parsed {
     diagnostics: Vec<Diagnostic>,
 }
 
-fn parse_checked(source: &Source<'_>, text: &str, manifest: ManifestCheck<'_>) -> Parsed {
+fn parse_checked(source: &Source, text: &str, manifest: ManifestCheck<'_>) -> Parsed {
     let (documents, errors) = yaml::documents(text);
     let mut dx = Decoder::new(source, manifest);
     let broken = !errors.is_empty();
@@ -175,8 +176,13 @@ fn parse_checked(source: &Source<'_>, text: &str, manifest: ManifestCheck<'_>) -
             (None, None)
         }
     };
+    let is_full = dx.is_full();
     let mut diagnostics = dx.diagnostics;
     diagnostics.sort_by_key(|diagnostic| diagnostic.location);
+    if is_full {
+        let message = "nothing more is told of a file with so many errors";
+        diagnostics.push(Diagnostic::about_file(source.file(), message, Some("mend those above first")));
+    }
     Parsed { scenario, name_span, diagnostics }
 }
 
@@ -196,11 +202,7 @@ fn scenario(dx: &mut Decoder<'_>, node: &Node) -> (Option<Scenario>, Option<Rang
 /// A DNS label (RFC 1123), so that a namespace can be made of it.
 fn name(dx: &mut Decoder<'_>, node: &Node) -> Option<String> {
     let text = dx.text(node, "`name`")?;
-    let is_edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    let is_label = is_edge(text.chars().next())
-        && is_edge(text.chars().last())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-    if !is_label {
+    if !names::is_dns_label(text) {
         let suggestion: String =
             text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
         let suggestion = suggestion.trim_matches('-');
@@ -219,10 +221,11 @@ fn name(dx: &mut Decoder<'_>, node: &Node) -> Option<String> {
 
 fn tags(dx: &mut Decoder<'_>, node: &Node) -> Option<Vec<String>> {
     let mut tags = Vec::new();
+    let mut known = BTreeSet::new();
     let nodes = dx.list(node, "`tags`")?;
     for item in nodes {
         let Some(tag) = dx.text(item, "a tag") else { continue };
-        if tags.iter().any(|known| known == tag) {
+        if !known.insert(tag) {
             dx.warning(&item.span, format!("the tag `{tag}` is given twice"), "remove one of the two");
         }
         tags.push(tag.to_owned());

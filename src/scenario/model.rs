@@ -6,9 +6,13 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
+use super::images::ImageUse;
 use super::matcher::{FieldPath, LabelSelector, ValueMatch};
+use crate::timeline::{optional_seconds, seconds};
 
 /// The deadline of a row, event or line that names no time and has no successor that names one.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_mins(1);
@@ -105,28 +109,31 @@ pub enum PatchType {
 }
 
 /// A patch of one object.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Patch {
     /// The object.
     pub object: ObjectRef,
     /// How it is merged.
-    #[serde(rename = "type")]
     pub patch_type: PatchType,
     /// The patch itself.
-    pub patch: serde_json::Value,
+    pub patch: Value,
+    /// The images that it brings in.
+    pub images: Vec<ImageUse>,
 }
 
 /// One field of one object gets a new value.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Set {
     /// The object.
     pub object: ObjectRef,
     /// The field; list items are named by index or by their `name`: `spec.containers[name=app].image`.
     pub field: FieldPath,
-    /// The value that the field must have before; another one is an error.
-    pub from: Option<serde_json::Value>,
+    /// The value that the field must have before; with another one the step fails.
+    pub from: Option<Value>,
     /// The new value.
-    pub to: serde_json::Value,
+    pub to: Value,
+    /// The images that it brings in.
+    pub images: Vec<ImageUse>,
 }
 
 /// A command run in a container, with what it must answer.
@@ -262,7 +269,7 @@ pub enum PodPick {
     Selector(LabelSelector),
 }
 
-/// What is claimed.
+/// What is claimed. Times are serialised in seconds.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Claim {
@@ -278,6 +285,7 @@ pub enum Claim {
         /// The forbidden row.
         row: Row,
         /// How long the step lasts for this; without it, as long as its other expectations need.
+        #[serde(with = "optional_seconds")]
         hold: Option<Duration>,
     },
     /// Occurs again and again; for events and logs.
@@ -285,12 +293,15 @@ pub enum Claim {
         /// What occurs: a log line; empty for events, where the subject says it.
         row: Row,
         /// The time between two occurrences.
+        #[serde(with = "seconds")]
         period: Duration,
         /// How much the time between two occurrences may differ from the period, each way.
+        #[serde(with = "seconds")]
         tolerance: Duration,
         /// How many occurrences must be seen; at least 2.
         times: u32,
         /// The deadline of the first occurrence, from the step's action.
+        #[serde(with = "seconds")]
         first_by: Duration,
     },
 }
@@ -316,14 +327,17 @@ pub struct TimedRow {
     pub location: Location,
 }
 
-/// When a row is due, counted from the step's action.
+/// When a row is due, counted from the step's action; serialised in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct When {
     /// Earliest time at which it may become true for the first time; zero for `by`.
+    #[serde(with = "seconds")]
     pub earliest: Duration,
     /// Latest time at which it must have become true.
+    #[serde(with = "seconds")]
     pub latest: Duration,
     /// How long it stays true from then on, watched change by change; zero if not asked for.
+    #[serde(with = "seconds")]
     pub hold: Duration,
 }
 
@@ -353,6 +367,38 @@ pub struct LastTermination {
     pub reason: Option<ValueMatch>,
     /// Its exit code.
     pub exit_code: Option<ValueMatch>,
+}
+
+impl ObjectRef {
+    /// Whether it is a Secret, whose values are not shown.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.api_version == "v1" && self.kind == "Secret"
+    }
+
+    fn shown(&self, value: &Value) -> Value {
+        if self.is_secret() { Value::from("…") } else { value.clone() }
+    }
+}
+
+impl Serialize for Patch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Patch", 3)?;
+        fields.serialize_field("object", &self.object)?;
+        fields.serialize_field("type", &self.patch_type)?;
+        fields.serialize_field("patch", &self.object.shown(&self.patch))?;
+        fields.end()
+    }
+}
+
+impl Serialize for Set {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Set", 4)?;
+        fields.serialize_field("object", &self.object)?;
+        fields.serialize_field("field", &self.field)?;
+        fields.serialize_field("from", &self.from.as_ref().map(|from| self.object.shown(from)))?;
+        fields.serialize_field("to", &self.object.shown(&self.to))?;
+        fields.end()
+    }
 }
 
 impl fmt::Display for ObjectRef {

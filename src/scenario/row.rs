@@ -1,12 +1,13 @@
 //! Reads rows and their times.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::decoder::{Decoder, Fields, kind_of, nearest};
 use super::describe::duration;
 use super::kinds;
-use super::matcher::{FieldPath, ValueMatch};
+use super::matcher::{FieldPath, Segment, ValueMatch};
 use super::model::{CountRange, DEFAULT_DEADLINE, LastTermination, Row, When};
 use super::shapes;
 use crate::yaml::{Node, Tree};
@@ -38,7 +39,7 @@ pub(super) fn row(dx: &mut Decoder<'_>, node: &Node, kind: RowKind<'_>) -> Optio
 /// What a row says of its object.
 pub(super) fn content(dx: &mut Decoder<'_>, fields: &Fields<'_>, kind: RowKind<'_>) -> Option<Row> {
     let before = dx.errors();
-    let mut row = Row { columns: columns(dx, fields, kind), fields: paths(dx, fields), ..Row::default() };
+    let mut row = Row { columns: columns(dx, fields, kind), fields: paths(dx, fields, kind), ..Row::default() };
     row.last_termination = fields.get("last-termination").and_then(|node| last_termination(dx, node));
     if fields.has("last-termination") && kind.kind != "Pod" {
         dx.error(fields.key_span("last-termination"), format!("a {} has no containers that end", kind.kind), "only Pods have");
@@ -65,17 +66,20 @@ fn columns(dx: &mut Decoder<'_>, fields: &Fields<'_>, kind: RowKind<'_>) -> BTre
         if !known_column(dx, fields.key_span(key), key, header, kind) {
             continue;
         }
-        if let Some(matcher) = dx.matcher(node, &format!("`{key}`")) {
+        if let Some(matcher) = dx.matcher(node, &format!("`{key}`"))
+            && can_be_met(dx, node, header, &matcher, kind)
+        {
             columns.insert(header.to_owned(), matcher);
         }
     }
     let Some(node) = fields.get("columns") else { return columns };
-    for (key, value) in entries(dx, node, "`columns`", "columns: {IP: /10[.]/}") {
+    for (key, value) in entries(dx, node, "`columns`", "columns: {NODE: /worker/}") {
         let header = key.as_text().unwrap_or_default().to_uppercase();
         if !known_column(dx, &key.span, &header, &header, kind) {
             continue;
         }
         if let Some(matcher) = dx.matcher(value, &format!("`{header}`"))
+            && can_be_met(dx, value, &header, &matcher, kind)
             && columns.insert(header.clone(), matcher).is_some()
         {
             dx.error(&key.span, format!("the column {header} is given twice"), "remove one of the two");
@@ -84,7 +88,52 @@ fn columns(dx: &mut Decoder<'_>, fields: &Fields<'_>, kind: RowKind<'_>) -> BTre
     columns
 }
 
-fn known_column(dx: &mut Decoder<'_>, span: &std::ops::Range<usize>, written: &str, header: &str, kind: RowKind<'_>) -> bool {
+/// Whether the column can ever be as asked for: READY of what has replicas or containers is `1/2`, other numbers are whole ones.
+fn can_be_met(dx: &mut Decoder<'_>, node: &Node, header: &str, wanted: &ValueMatch, kind: RowKind<'_>) -> bool {
+    let counts_parts = header == "READY" && matches!(kind.kind, "Pod" | "Deployment" | "StatefulSet");
+    let counts = matches!(header, "RESTARTS" | "UP-TO-DATE" | "AVAILABLE" | "DESIRED" | "CURRENT" | "READY")
+        && kinds::columns(kind.api_version, kind.kind).is_some();
+    let problem = match wanted {
+        ValueMatch::Equal(text) if counts_parts => match parts(text) {
+            Some((ready, all)) if ready > all => Some((format!("`{text}`: more cannot be ready than there are"), "such as `1/2`")),
+            Some(_) => None,
+            None => Some((format!("READY is never `{text}`"), "it is how many of how many are ready, such as `1/2`")),
+        },
+        ValueMatch::Between(..) if counts_parts => {
+            Some((format!("READY is no number: it is never `{wanted}`"), "write how many of how many are ready, such as `1/2`"))
+        }
+        ValueMatch::Equal(text) if counts && text.split(" (").next().is_none_or(|number| number.parse::<u32>().is_err()) => {
+            Some((format!("{header} is never `{text}`"), "it is a whole number, such as `0` or `1..3`"))
+        }
+        ValueMatch::Between(_, high) if counts && *high < 0 => {
+            Some((format!("{header} is never `{wanted}`: it counts from 0"), "such as `0` or `1..3`"))
+        }
+        ValueMatch::Equal(text) if is_pattern_with_flags(text) => Some((
+            format!("`{text}` is a text, not a regular expression: those have nothing behind their last `/`"),
+            "to ignore case write `/(?i)…/`",
+        )),
+        _ => None,
+    };
+    let is_possible = problem.is_none();
+    if let Some((message, help)) = problem {
+        dx.error(&node.span, message, help);
+    }
+    is_possible
+}
+
+/// `1/2`.
+fn parts(text: &str) -> Option<(u32, u32)> {
+    let (ready, all) = text.split_once('/')?;
+    Some((ready.parse().ok()?, all.parse().ok()?))
+}
+
+/// `/text/i`, as other languages write it.
+fn is_pattern_with_flags(text: &str) -> bool {
+    let behind = text.strip_prefix('/').and_then(|rest| rest.rsplit_once('/'));
+    behind.is_some_and(|(inside, flags)| !inside.is_empty() && !flags.is_empty() && flags.chars().all(|c| "gimsuxy".contains(c)))
+}
+
+fn known_column(dx: &mut Decoder<'_>, span: &Range<usize>, written: &str, header: &str, kind: RowKind<'_>) -> bool {
     let (message, help) = match (header, kinds::columns(kind.api_version, kind.kind)) {
         ("AGE", _) => ("the age is not a column here".to_owned(), "say when with `by` or `at`".to_owned()),
         ("NAME", _) => ("the name is not a column here".to_owned(), "the expectation names its object".to_owned()),
@@ -101,7 +150,7 @@ fn known_column(dx: &mut Decoder<'_>, span: &std::ops::Range<usize>, written: &s
     false
 }
 
-fn paths(dx: &mut Decoder<'_>, fields: &Fields<'_>) -> BTreeMap<FieldPath, ValueMatch> {
+fn paths(dx: &mut Decoder<'_>, fields: &Fields<'_>, kind: RowKind<'_>) -> BTreeMap<FieldPath, ValueMatch> {
     let mut paths = BTreeMap::new();
     let Some(node) = fields.get("fields") else { return paths };
     for (key, value) in entries(dx, node, "`fields`", "fields: {status.phase: Running}") {
@@ -111,6 +160,12 @@ fn paths(dx: &mut Decoder<'_>, fields: &Fields<'_>) -> BTreeMap<FieldPath, Value
             _ => dx.matcher(value, "the field's value"),
         };
         if let (Some(path), Some(matcher)) = (path, matcher) {
+            let is_value = matches!(path.segments().first(), Some(Segment::Field(name)) if name == "data" || name == "stringData");
+            if (kind.api_version, kind.kind) == ("v1", "Secret") && is_value && !value.is_null() {
+                let help = "ask whether the Secret exists, for `null` (the key is not there), or for the number of keys: `columns: {DATA: 2}`";
+                dx.error(&value.span, "the values of a Secret are not observed", help);
+                continue;
+            }
             paths.insert(path, matcher);
         }
     }
@@ -222,7 +277,30 @@ pub(super) fn settle(times: &[Times]) -> Vec<When> {
     whens
 }
 
-/// Reports rows that cannot follow each other.
+/// Reports rows that cannot follow each other: a Pod's containers are never restarted fewer times than before.
+pub(super) fn check_restarts<'r>(dx: &mut Decoder<'_>, rows: impl IntoIterator<Item = (&'r Row, Range<usize>)>) {
+    let mut least = 0;
+    for (row, span) in rows {
+        if row.exists == Some(false) {
+            least = 0;
+        }
+        let (low, high) = match row.columns.get("RESTARTS") {
+            Some(ValueMatch::Equal(text)) => match text.parse() {
+                Ok(n) => (n, n),
+                Err(_) => continue,
+            },
+            Some(ValueMatch::Between(low, high)) => (*low, *high),
+            _ => continue,
+        };
+        if high < least {
+            let help = "restarts only grow; between two Pods of one name stands a row `{exists: false}`";
+            dx.error(&span, format!("RESTARTS cannot go back from {least} to {high}"), help);
+        }
+        least = least.max(low);
+    }
+}
+
+/// Reports rows whose times cannot follow each other.
 pub(super) fn check_order(dx: &mut Decoder<'_>, whens: &[When], nodes: &[Node]) {
     let mut reached = Duration::ZERO;
     for (i, (when, node)) in whens.iter().zip(nodes).enumerate() {

@@ -38,7 +38,7 @@ scalars! {
         {"type": "string", "pattern": r"^([0-9]+\.?[0-9]*(h|m|s|ms|us|µs|ns))+ *\.\. *([0-9]+\.?[0-9]*(h|m|s|ms|us|µs|ns))+$"};
     Name: "The name of an object.", {"type": ["string", "integer"], "pattern": r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"};
     Manifest: "A manifest, named relative to the nearest folder `manifests` above the scenario.", {"type": "string", "pattern": r"\.(yaml|yml|json)$"};
-    Selector: "A label selector: `app=web,tier!=cache,canary,!old`.", {"type": "string"};
+    Selector: "A label selector: `app=web,tier!=cache,canary,!old`, `app in (web, api)`.", {"type": "string"};
     Target: "The kind and name of an object: `pod/web`; the name may be a pattern: `pod//^web-/`.", {"type": "string", "pattern": "^[^/]+/."};
     ShortReference: "The kind and name of an object: `pod/web`, `deploy/web`, `Widget.v1.example.com/web`.", {"type": "string", "pattern": "^[^/]+/[^/]+$"};
 }

@@ -1,18 +1,23 @@
 //! Stage 2: scenarios and the manifests that they name become a [`Plan`]: everything that a run will do, before it does any of it.
 
+mod warnings;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::cluster::Needs;
-use crate::diagnostic::Diagnostic;
+use crate::cluster::{Needs, TEAR_DOWN_LIMIT};
+use crate::diagnostic::{Diagnostic, plural};
+use crate::judge::late_look;
 use crate::manifest::{self, ManifestObject};
+use crate::report::escaped;
 use crate::scenario::describe::duration;
-use crate::scenario::{Action, Claim, Expectation, ObjectRef, Scenario, Step, Subject, manifest_root, nearest};
+use crate::scenario::{Action, Claim, Expectation, ImageUse, ObjectRef, Scenario, Step, Subject, manifest_root};
+use crate::timeline::seconds;
 
 /// Everything that a run will do.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -20,7 +25,6 @@ pub struct Plan {
     /// The scenarios, in the order in which they were selected.
     pub scenarios: Vec<PlannedScenario>,
     /// What they need of the cluster.
-    #[serde(serialize_with = "needs")]
     pub needs: Needs,
     /// What may not be as it was meant, such as an image that no stand-in plays.
     #[serde(skip)]
@@ -36,9 +40,11 @@ pub struct PlannedScenario {
     pub steps: Vec<PlannedStep>,
     /// The kinds that are watched, as API version and kind.
     pub watched: Vec<(String, String)>,
-    /// The images of its manifests, as they are written there.
+    /// The images of its manifests and of what its actions change, as they are written there.
     pub images: BTreeSet<String>,
-    /// The longest time that its steps can take, without the cluster's own time to answer.
+    /// The longest time that its steps can take until all is judged, in seconds; without the cluster's own time to answer, and
+    /// without the teardown.
+    #[serde(with = "seconds")]
     pub longest: Duration,
 }
 
@@ -46,38 +52,54 @@ pub struct PlannedScenario {
 #[derive(Clone, Debug, Serialize)]
 pub struct PlannedStep {
     /// The objects of the manifests that it applies or deletes, in the order of the files.
+    #[serde(serialize_with = "without_secrets")]
     pub objects: Vec<Value>,
     /// Which objects they are.
     pub references: Vec<ObjectRef>,
-    /// The longest time that it can take: its latest deadline with what must hold from then on.
+    /// The longest time that it can take, in seconds: its latest deadline with what must hold from then on, or until the judge gives
+    /// up what has not come.
+    #[serde(with = "seconds")]
     pub longest: Duration,
 }
 
-fn needs<S: serde::Serializer>(needs: &Needs, serializer: S) -> Result<S::Ok, S::Error> {
-    use serde::ser::SerializeStruct;
-    let mut fields = serializer.serialize_struct("Needs", 2)?;
-    fields.serialize_field("nodes", &needs.nodes)?;
-    fields.serialize_field("images", &needs.images)?;
-    fields.end()
+/// The values of a Secret are not shown.
+fn without_secrets<S: Serializer>(objects: &[Value], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(objects.iter().map(|object| {
+        let mut shown = object.clone();
+        if object.get("kind").and_then(Value::as_str) == Some("Secret") {
+            for field in ["data", "stringData"] {
+                let values = shown.get_mut(field).and_then(Value::as_object_mut).into_iter().flat_map(|data| data.values_mut());
+                values.for_each(|value| *value = Value::from("…"));
+            }
+        }
+        shown
+    }))
 }
 
 impl Plan {
     /// Reads the manifests of the scenarios. `is_played` tells whether a stand-in plays an image; others are warned of, because
-    /// they will be pulled. All errors of all manifests are told at once.
+    /// real clusters pull them and simulated ones cannot. All errors of all manifests are told at once.
     pub fn new(scenarios: Vec<Scenario>, is_played: &dyn Fn(&str) -> bool) -> Result<Self, Vec<Diagnostic>> {
         let mut manifests = Manifests::default();
+        let mut unplayed: Vec<ImageUse> = Vec::new();
         let mut plan = Self { needs: Needs { nodes: 1, ..Needs::default() }, ..Self::default() };
         for scenario in scenarios {
             let root = manifest_root(&scenario.file);
             let steps: Vec<_> = scenario.steps.iter().map(|step| manifests.step(&root, step)).collect();
-            plan.warnings.extend(mistyped_names(&scenario, &steps));
+            plan.warnings.extend(warnings::of_names(&scenario, &steps));
+            let of_steps: Vec<_> = scenario.steps.iter().flat_map(|step| manifests.images(&root, step)).collect();
             let planned = PlannedScenario {
                 watched: watched(&scenario),
-                images: steps.iter().flat_map(|step| &step.objects).chain(changes(&scenario)).flat_map(images).collect(),
+                images: of_steps.iter().map(|used| used.image.clone()).collect(),
                 longest: steps.iter().map(|step| step.longest).sum(),
                 scenario,
                 steps,
             };
+            for used in of_steps {
+                if !is_played(&used.image) && !unplayed.contains(&used) {
+                    unplayed.push(used);
+                }
+            }
             plan.needs.nodes = plan.needs.nodes.max(planned.scenario.nodes);
             plan.needs.images.extend(planned.images.iter().cloned());
             plan.scenarios.push(planned);
@@ -85,7 +107,7 @@ impl Plan {
         if !manifests.errors.is_empty() {
             return Err(manifests.errors);
         }
-        plan.warnings.extend(manifests.pulled(is_played));
+        plan.warnings.extend(unplayed.iter().map(warnings::of_image));
         Ok(plan)
     }
 
@@ -125,75 +147,16 @@ impl Manifests {
         read.clone()
     }
 
-    fn pulled(&self, is_played: &dyn Fn(&str) -> bool) -> Vec<Diagnostic> {
-        let objects = self.read.values().flatten();
-        let pulled = objects.flat_map(|object| images(&object.object).into_iter().map(move |image| (image, object)));
-        let unknown = pulled.filter(|(image, _)| !is_played(image));
-        let help = "describe it in a workload file to have a stand-in play it";
-        unknown
-            .map(|(image, object)| {
-                let message = format!("no workload describes the image `{image}` of {}: it will be pulled", object.reference);
-                Diagnostic::at(&object.file, object.location, message, Some(help)).into_warning()
-            })
-            .collect()
-    }
-}
-
-/// Objects that no manifest makes but for whose name one makes another.
-fn mistyped_names(scenario: &Scenario, steps: &[PlannedStep]) -> Vec<Diagnostic> {
-    let made: BTreeSet<_> = steps.iter().flat_map(|step| &step.references).collect();
-    let of_actions = scenario.steps.iter().filter_map(|step| match &step.action {
-        Action::Delete(object) | Action::Scale { object, .. } => Some((object, step.location)),
-        Action::Patch(patch) => Some((&patch.object, step.location)),
-        Action::Set(set) => Some((&set.object, step.location)),
-        Action::Request(request) => Some((&request.to, step.location)),
-        _ => None,
-    });
-    let of_expectations =
-        scenario.steps.iter().flat_map(|step| &step.expect).filter_map(|expectation| match &expectation.subject {
-            Subject::Object(object) => Some((object, expectation.location)),
-            _ => None,
-        });
-    let unmade = of_actions.chain(of_expectations).filter(|(object, _)| !made.contains(object));
-    unmade
-        .filter_map(|(object, location)| {
-            let same_kind = made.iter().filter(|o| o.kind == object.kind && o.api_version == object.api_version);
-            let meant = nearest(&object.name, same_kind.map(|o| o.name.as_str()))?;
-            let message = format!("no manifest of this scenario makes {object}");
-            let help = format!("did you mean `{meant}`?");
-            Some(Diagnostic::at(&scenario.file, location, message, Some(&help)).into_warning())
-        })
-        .collect()
-}
-
-/// What actions write into objects.
-fn changes(scenario: &Scenario) -> impl Iterator<Item = &Value> {
-    scenario.steps.iter().filter_map(|step| match &step.action {
-        Action::Patch(patch) => Some(&patch.patch),
-        _ => None,
-    })
-}
-
-/// The images of the containers of an object, at whatever depth its Pod template stands.
-pub fn images(object: &Value) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    collect_images(object, &mut found);
-    found
-}
-
-fn collect_images(value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                if matches!(key.as_str(), "containers" | "initContainers" | "ephemeralContainers") {
-                    let containers = value.as_array().into_iter().flatten();
-                    found.extend(containers.filter_map(|c| c.get("image")?.as_str()).map(str::to_owned));
-                }
-                collect_images(value, found);
+    /// The images that a step brings into the cluster.
+    fn images(&mut self, root: &Path, step: &Step) -> Vec<ImageUse> {
+        match &step.action {
+            Action::Apply(files) => {
+                files.iter().flat_map(|file| self.objects(root.join(file))).flat_map(|object| object.images).collect()
             }
+            Action::Patch(patch) => patch.images.clone(),
+            Action::Set(set) => set.images.clone(),
+            _ => Vec::new(),
         }
-        Value::Array(items) => items.iter().for_each(|item| collect_images(item, found)),
-        _ => {}
     }
 }
 
@@ -218,9 +181,18 @@ fn longest(step: &Step) -> Duration {
 
 fn needed(expectation: &Expectation) -> Duration {
     match &expectation.claim {
-        Claim::Sequence { rows, .. } => rows.iter().fold(Duration::ZERO, |so_far, row| so_far.max(row.when.latest) + row.when.hold),
+        Claim::Sequence { rows, .. } => {
+            let mut reached = Duration::ZERO;
+            let given_up = rows.iter().map(|row| {
+                reached = reached.max(row.when.latest) + row.when.hold;
+                row.when.latest + late_look(row.when.latest)
+            });
+            given_up.max().unwrap_or_default().max(reached)
+        }
         Claim::Never { hold, .. } => hold.unwrap_or_default(),
-        Claim::Every { period, tolerance, times, first_by, .. } => *first_by + (*period + *tolerance) * times.saturating_sub(1),
+        Claim::Every { period, tolerance, times, first_by, .. } => {
+            *first_by + (*period + *tolerance) * times.saturating_sub(1) + late_look(*period)
+        }
     }
 }
 
@@ -230,9 +202,13 @@ impl fmt::Display for Plan {
         for scenario in &self.scenarios {
             writeln!(f, "{scenario}")?;
         }
-        let count = |n: usize, word: &str| if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") };
-        let (scenarios, nodes) = (count(self.scenarios.len(), "scenario"), count(self.needs.nodes as usize, "node"));
-        writeln!(f, "{scenarios} on {nodes}, at most {} one after the other", duration(self.longest()))
+        let (scenarios, nodes) = (plural(self.scenarios.len(), "scenario"), plural(self.needs.nodes as usize, "node"));
+        writeln!(
+            f,
+            "{scenarios} on {nodes}, at most {} one after the other; each takes at most {} more to be torn down",
+            duration(self.longest()),
+            duration(TEAR_DOWN_LIMIT)
+        )
     }
 }
 
@@ -240,23 +216,24 @@ impl fmt::Display for PlannedScenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Scenario { file, name, title, steps, .. } = &self.scenario;
         match title {
-            Some(title) => writeln!(f, "{name}: {title}")?,
+            Some(title) => writeln!(f, "{name}: {}", escaped(title))?,
             None => writeln!(f, "{name}")?,
         }
-        writeln!(f, "  file     {}", file.display())?;
+        writeln!(f, "  file     {}", escaped(&file.to_string_lossy()))?;
         if !self.images.is_empty() {
-            writeln!(f, "  images   {}", self.images.iter().map(String::as_str).collect::<Vec<_>>().join(", "))?;
+            let images: Vec<_> = self.images.iter().map(|image| escaped(image)).collect();
+            writeln!(f, "  images   {}", images.join(", "))?;
         }
-        writeln!(f, "  watches  {}", self.watched.iter().map(|(_, kind)| kind.as_str()).collect::<Vec<_>>().join(", "))?;
+        writeln!(f, "  watches  {}", self.watched.iter().map(|(_, kind)| escaped(kind)).collect::<Vec<_>>().join(", "))?;
         writeln!(f, "  takes    at most {}", duration(self.longest))?;
         for (i, (step, planned)) in steps.iter().zip(&self.steps).enumerate() {
             let name = step.name.as_ref().map_or_else(String::new, |name| format!("{name}: "));
-            writeln!(f, "  {}. {name}{} (at most {})", i + 1, step.action, duration(planned.longest))?;
+            writeln!(f, "  {}. {} (at most {})", i + 1, escaped(&format!("{name}{}", step.action)), duration(planned.longest))?;
             for reference in &planned.references {
-                writeln!(f, "       {reference}")?;
+                writeln!(f, "       {}", escaped(&reference.to_string()))?;
             }
             for expectation in &step.expect {
-                writeln!(f, "     - {expectation}")?;
+                writeln!(f, "     - {}", escaped(&expectation.to_string()))?;
             }
         }
         Ok(())
