@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::scenario::{Setting, not_run};
 use crate::clock::Clock;
-use crate::cluster::{Cluster, Provider, namespace};
+use crate::cluster::{Cluster, Provider, TEAR_DOWN_LIMIT, namespace};
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::report::{Report, ScenarioReport};
@@ -60,7 +60,7 @@ pub struct RunOptions {
 /// One scenario after the other, everything torn down, nothing recorded.
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { jobs: 1, keep: Keep::Never, timelines: None, time_limit: None, tear_down_limit: Duration::from_mins(2) }
+        Self { jobs: 1, keep: Keep::Never, timelines: None, time_limit: None, tear_down_limit: TEAR_DOWN_LIMIT }
     }
 }
 
