@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 
 const RUNS: usize = 7;
 
+/// Chapter 7, looked on for more than twenty virtual minutes.
+const CHAPTER: [&str; 2] = ["scenarios/chapter-07", "benches/looked-on.yaml"];
+
 /// That of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,17 +34,21 @@ fn target(what: &str, is_reached: bool) -> bool {
     is_reached
 }
 
-/// (f) The whole of chapter 7, from the start of the process to its end.
+/// (f) The whole of chapter 7, and its crash loop looked on, more than twenty virtual minutes in all: from the start of the process to its end.
 fn chapter() -> bool {
-    let mut times: Vec<Duration> = (0..RUNS).map(|_| run(&["scenarios/chapter-07"])).collect();
+    let mut times: Vec<Duration> = (0..RUNS).map(|_| run(&CHAPTER)).collect();
     times.sort();
-    println!("\n(f) Chapter 7 simulated, {RUNS} runs: median {:.1?}, max {:.1?}", times[RUNS / 2], times[RUNS - 1]);
+    println!(
+        "\n(f) Chapter 7 simulated, over twenty virtual minutes, {RUNS} runs: median {:.1?}, max {:.1?}",
+        times[RUNS / 2],
+        times[RUNS - 1]
+    );
     target("at most 150 ms", times[RUNS / 2] <= Duration::from_millis(150))
 }
 
 /// (g) Its memory.
 fn memory() -> bool {
-    let mut child = program(&["scenarios/chapter-07"]).spawn().unwrap();
+    let mut child = program(&CHAPTER).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {
@@ -68,13 +75,24 @@ fn an_hour() -> bool {
     target("at most 5 s", taken <= Duration::from_secs(5))
 }
 
-/// (j) What one more Pod costs, among few and among many: the same work, but on data that no longer fits into the processor's
-/// caches. If each Pod also cost something for each other one, it would be ten times as much.
+/// (j) What one more Pod costs, among few and among many, in time of the processor. If each Pod also cost something for each other
+/// one, it would be ten times as much.
 fn linear() -> bool {
-    let [few, some, many] = [10, 100, 1000].map(|pods| hour(pods).as_secs_f64());
+    let [few, some, many] = [10, 100, 1000].map(|pods| processor_time(|| _ = hour(pods)).as_secs_f64());
     println!("\n(j) One hour of 10, 100 and 1000 Pods: {few:.2} s, {some:.2} s, {many:.2} s");
     let growth = ((many - some) / 900.0) / ((some - few) / 90.0);
-    target(&format!("a further Pod among 1000 costs at most 3 times one among 100: {growth:.2}"), growth <= 3.0)
+    target(&format!("a further Pod among 1000 costs at most 1.5 times one among 100: {growth:.2}"), growth <= 1.5)
+}
+
+/// How long this thread has been on a processor for a piece of work, whatever else the machine does.
+fn processor_time(work: impl FnOnce()) -> Duration {
+    let so_far = || {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+    };
+    let before = so_far();
+    work();
+    so_far() - before
 }
 
 fn hour(pods: usize) -> Duration {

@@ -24,3 +24,8 @@ pub(crate) fn words(error: &kube::Error) -> String {
         other => chain(other),
     }
 }
+
+/// What reports say of a fault in labproof: it is not one of the material.
+pub(crate) fn itself_failed(problem: &str) -> String {
+    format!("labproof itself failed: {problem}")
+}

@@ -64,7 +64,7 @@ pub struct Verdict {
     /// How close a passed window was to failing: seconds to its nearer edge.
     #[serde(default)]
     pub margin: Option<f64>,
-    /// The rows, or occurrences, that came if it passed, in their order.
+    /// The rows, or occurrences, that came, in their order; if it failed because one came too early or too late, that one is the last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transitions: Vec<Transition>,
 }
@@ -76,7 +76,7 @@ pub struct Transition {
     pub what: String,
     /// When, in seconds since the step's action; of several objects, when the last one had come so far.
     pub at: f64,
-    /// Seconds from there to the nearer edge of its window; of several objects, the least.
+    /// Seconds from there to the nearer edge of its window, negative outside it; of several objects, the least.
     pub margin: f64,
 }
 

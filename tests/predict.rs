@@ -16,6 +16,17 @@ fn labproof(arguments: &[&str], state: &Path) -> String {
     stdout
 }
 
+/// What the documentation shows; each line of its block that is no command is one of the program.
+#[test]
+fn the_documentation_shows_what_is_predicted() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string("docs/simulation.md").unwrap();
+    let block = text.split("```console\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let (command, shown) = block.split_once('\n').unwrap();
+    let arguments: Vec<_> = command.strip_prefix("$ labproof ").unwrap().split(' ').collect();
+    assert_eq!(labproof(&arguments, folder.path()), shown);
+}
+
 #[rstest]
 #[case::alone(&["pod-liveness"])]
 #[case::ways_part(&["pod-startup-killed"])]

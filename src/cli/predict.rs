@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use labproof::diagnostic::Diagnostic;
 use labproof::exit_code;
 use labproof::manifest::{self, ManifestObject};
-use labproof::predict::{self, PredictOptions};
+use labproof::predict::{self, PredictError, PredictOptions};
 use workload::Workloads;
 
 use super::args::{PredictArgs, PredictOutput};
@@ -27,7 +27,7 @@ pub(crate) fn predict(args: &PredictArgs, terminal: &Terminal) -> Result<u8, Fai
         nodes: u32::from(args.nodes),
         workloads,
     };
-    let prediction = predict::predict(&options).map_err(Failure::environment)?;
+    let prediction = predict::predict(&options).map_err(failure)?;
     let text = match args.output {
         PredictOutput::Table => predict::table(&prediction),
         PredictOutput::Rows => {
@@ -38,6 +38,13 @@ pub(crate) fn predict(args: &PredictArgs, terminal: &Terminal) -> Result<u8, Fai
     };
     terminal.data(&text)?;
     Ok(exit_code::PASS)
+}
+
+fn failure(error: PredictError) -> Failure {
+    match error {
+        PredictError::Refused(_) => Failure::usage(error),
+        PredictError::Failed(_) => Failure::environment(error),
+    }
 }
 
 /// The objects of all manifests, or what is wrong with any of them.

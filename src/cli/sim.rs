@@ -56,6 +56,7 @@ async fn serve_until(
     tokio::select! {
         biased;
         () = interrupt.cancelled() => Ok(()),
+        died = cluster.died() => Err(Failure::environment(format!("labproof itself failed: {died}"))),
         served = serving => served.map_err(Failure::environment),
         failed = announced => failed,
     }

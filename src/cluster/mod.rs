@@ -60,6 +60,12 @@ pub trait Provider {
     /// Makes a cluster ready for use. An error, or dropping the future, may leave something half-made: `tear_down` removes it.
     fn provision(&mut self, needs: &Needs, progress: &dyn Fn(Progress)) -> impl Future<Output = Result<Cluster, ProvisionError>>;
 
+    /// Waits until the cluster that `provision` made can be trusted no longer through a fault of labproof's own, and says why. A
+    /// real cluster has no such faults.
+    fn failed(&self) -> impl Future<Output = String> {
+        std::future::pending()
+    }
+
     /// Removes what `provision` made, whole or half-made, verifies that it is gone, and says what remains if not. Called again,
     /// it tries again. `keep` leaves a cluster that was ready for another run.
     fn tear_down(&mut self, keep: bool, progress: &dyn Fn(Progress)) -> impl Future<Output = Result<(), ProvisionError>>;

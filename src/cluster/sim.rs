@@ -6,12 +6,15 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use kubesim::Version;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kubesim::{EPOCH, Random, Version};
 use workload::Workloads;
 
 use super::{Cluster, Needs, Provider, ProvisionError, phase};
 use crate::clock::Clock;
+use crate::errors::itself_failed;
 use crate::progress::Progress;
 use crate::report::ClusterFacts;
 
@@ -75,13 +78,28 @@ pub fn each_seed<T: Send, E: Send>(seeds: Range<u64>, work: &(dyn Fn(u64) -> Res
     done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
+/// The time of day at which a seed's history begins: any, to the millisecond, as what is scheduled comes at any time after an apply.
+fn epoch(seed: u64) -> Timestamp {
+    let offset = Random::from_seed(seed).fork("epoch").between(Duration::ZERO..Duration::from_hours(24));
+    let milliseconds = i64::try_from(offset.as_millis()).unwrap_or_default();
+    EPOCH + SignedDuration::from_millis(milliseconds)
+}
+
 impl Provider for SimProvider {
     async fn provision(&mut self, needs: &Needs, progress: &dyn Fn(Progress)) -> Result<Cluster, ProvisionError> {
         let SimOptions { seed, version, workloads } = &self.options;
         let nodes = usize::try_from(needs.nodes).unwrap_or(usize::MAX);
-        let builder = kubesim::Cluster::builder().nodes(nodes).version(*version).seed(*seed).workloads(workloads.clone());
+        let builder =
+            kubesim::Cluster::builder().nodes(nodes).version(*version).seed(*seed).epoch(epoch(*seed)).workloads(workloads.clone());
         let simulated = self.cluster.insert(builder.build());
-        let ready = async { simulated.ready().await.map_err(|error| ProvisionError { problem: error.to_string(), hint: None }) };
+        let problem = |problem: String| ProvisionError { problem, hint: None };
+        let ready = async {
+            tokio::select! {
+                biased;
+                died = simulated.died() => Err(problem(itself_failed(&died.to_string()))),
+                ready = simulated.ready() => ready.map_err(|error| problem(error.to_string())),
+            }
+        };
         phase(progress, format!("Simulating Kubernetes {version} with seed {seed}"), ready).await?;
         let stand_ins = needs.images.iter().filter(|image| workloads.get(image).is_some()).cloned().collect();
         let facts = ClusterFacts {
@@ -93,6 +111,13 @@ impl Provider for SimProvider {
         };
         let clock = Clock::with_epoch(simulated.clock().now());
         Ok(Cluster { client: simulated.client(), clock, facts, kubeconfig: None, run_id: format!("seed-{seed}") })
+    }
+
+    async fn failed(&self) -> String {
+        match &self.cluster {
+            Some(cluster) => cluster.died().await.to_string(),
+            None => std::future::pending().await,
+        }
     }
 
     async fn tear_down(&mut self, _keep: bool, _progress: &dyn Fn(Progress)) -> Result<(), ProvisionError> {

@@ -126,7 +126,7 @@ impl Sequence {
             if let Some(verdict) = self.check_window(moment, now.seen, view) {
                 return Some(verdict);
             }
-            self.note_transition(moment);
+            self.transitions.extend(self.transition(moment));
             self.nearest = None;
             self.reached.push(moment);
             self.is_holding = holds;
@@ -149,7 +149,8 @@ impl Sequence {
         let wrong = |deviation, message: String| {
             let verdict = fail(deviation, decided, message, self.evidence(Some(moment)));
             let nearest_miss = Some(format!("{row} at {}", at(moment.seen)));
-            Some(Verdict { expected: Some(wanted(next)), nearest_miss, ..verdict })
+            let transitions = self.transitions.iter().cloned().chain(self.transition(moment)).collect();
+            Some(Verdict { expected: Some(wanted(next)), nearest_miss, transitions, ..verdict })
         };
         let gap = |gap: Gap| format!("between {} and {}, when nothing was observed", at(gap.from), at(gap.to));
         if moment.seen < when.earliest {
@@ -183,13 +184,12 @@ impl Sequence {
         self.gap_before(time.saturating_add(Duration::from_nanos(1)))
     }
 
-    fn note_transition(&mut self, moment: Moment) {
-        let Some(next) = self.next() else { return };
-        let late = next.when.latest.saturating_sub(moment.seen).as_secs_f64();
-        let early = (!next.when.earliest.is_zero()).then(|| moment.seen.saturating_sub(next.when.earliest).as_secs_f64());
-        let margin = early.map_or(late, |early| early.min(late));
-        let transition = Transition { what: wanted(next), at: moment.seen.as_secs_f64(), margin };
-        self.transitions.push(transition);
+    /// The next row, which came at this moment.
+    fn transition(&self, moment: Moment) -> Option<Transition> {
+        let next = self.next()?;
+        let [earliest, latest, at] = [next.when.earliest, next.when.latest, moment.seen].map(|time| time.as_secs_f64());
+        let early = if next.when.earliest.is_zero() { f64::INFINITY } else { at - earliest };
+        Some(Transition { what: wanted(next), at, margin: early.min(latest - at) })
     }
 
     /// The next row is not seen; may what is seen come before it?
@@ -252,7 +252,7 @@ impl Sequence {
         let verdict = fail(Deviation::Missing, decided, format!("{row} was not seen"), self.evidence(None));
         let nearest_miss =
             self.nearest.as_ref().map(|nearest| format!("{} at {}", nearest.view.describe(&next.row), at(nearest.seen)));
-        Some(Verdict { expected, nearest_miss, ..verdict })
+        Some(Verdict { expected, nearest_miss, transitions: self.transitions.clone(), ..verdict })
     }
 
     /// When the next row is given up.

@@ -96,6 +96,7 @@ impl Observer {
             if life == Life::Gone {
                 continue;
             }
+            #[expect(clippy::disallowed_methods, reason = "it has one receiver, so there is no order of waking")]
             let (sender, receiver) = watch::channel(life);
             self.lives.insert(instance.clone(), sender);
             if after.is_some() {

@@ -157,10 +157,13 @@ impl Recorded {
         let text = |pointer| pod.object.pointer(pointer).and_then(serde_json::Value::as_str);
         let labels = pod.object.pointer("/metadata/labels").and_then(serde_json::Value::as_object);
         let labels = labels.into_iter().flatten().filter(|(key, _)| !GENERATED_LABELS.contains(&key.as_str()));
+        let minute = text("/metadata/ownerReferences/0/name").and_then(minute_of_cron_job);
+        let labels = labels.filter(|(key, _)| minute.is_none() || *key != "batch.kubernetes.io/job-name");
         Self {
-            stem: text("/metadata/generateName").map(|stem| match text("/metadata/labels/pod-template-hash") {
-                Some(hash) => stem.replace(hash, "<hash>"),
-                None => stem.to_owned(),
+            stem: text("/metadata/generateName").map(|stem| match (text("/metadata/labels/pod-template-hash"), minute) {
+                (Some(hash), _) => stem.replace(hash, "<hash>"),
+                (None, Some(minute)) => stem.replace(minute, "<minute>"),
+                (None, None) => stem.to_owned(),
             }),
             batch: 0,
             states: Vec::new(),
@@ -169,6 +172,12 @@ impl Recorded {
             labels: labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect(),
         }
     }
+}
+
+/// The minute, since 1970, for which a CronJob has made a Job of this name (`pkg/controller/cronjob/utils.go:getJobName`).
+fn minute_of_cron_job(job: &str) -> Option<&str> {
+    let (_, minute) = job.rsplit_once('-')?;
+    (minute.len() == 8 && minute.bytes().all(|byte| byte.is_ascii_digit())).then_some(minute)
 }
 
 fn state(pod: &ObjectObservation) -> State {

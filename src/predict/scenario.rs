@@ -10,8 +10,9 @@ use super::prediction::Prediction;
 use crate::scenario::describe::duration;
 use crate::scenario::manifest_root;
 
-/// A window is wider than what was seen by so much on each side.
-const SLACK: u64 = 1;
+/// A window is wider than what was seen by this on each side, or by a tenth of its width, if that is more: a hundred seeds show the
+/// tails of a wide one less well.
+const LEAST_SLACK: Duration = Duration::from_secs(1);
 
 /// The longest name of a scenario.
 const LONGEST_NAME: usize = 40;
@@ -88,8 +89,10 @@ fn expectation(subject: &Subject, histories: &[History], span: Duration) -> Opti
     };
     text += "    rows:\n";
     for (State { ready, status, restarts }, (earliest, latest)) in rows.iter().zip(windows) {
-        let from = duration(Duration::from_secs(earliest.as_secs().saturating_sub(SLACK)));
-        let to = duration(Duration::from_secs(latest.as_secs() + u64::from(latest.subsec_nanos() > 0) + SLACK));
+        let slack = LEAST_SLACK.max(latest.saturating_sub(earliest) / 10);
+        let from = duration(Duration::from_secs(earliest.saturating_sub(slack).as_secs()));
+        let to = latest + slack;
+        let to = duration(Duration::from_secs(to.as_secs() + u64::from(to.subsec_nanos() > 0)));
         let [ready, status, restarts] = [ready, status, restarts].map(|text| quoted(text));
         _ = writeln!(text, "    - {{ready: {ready}, status: {status}, restarts: {restarts}, at: {from}..{to}}}");
     }

@@ -13,6 +13,7 @@ use super::prediction::Prediction;
 use crate::act::Actor;
 use crate::cluster::sim::{SimOptions, SimProvider, each_seed, in_virtual_time};
 use crate::cluster::{Cluster, Needs, Provider, namespace};
+use crate::errors::itself_failed;
 use crate::observe::Observer;
 use crate::scenario::Action;
 use crate::timeline::ActionResult;
@@ -42,14 +43,18 @@ pub struct PredictOptions {
 
 /// A seed that could not be simulated to its end.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{problem}")]
-pub struct PredictError {
-    problem: String,
+pub enum PredictError {
+    /// The API server refuses the manifests: they are wrong.
+    #[error("the manifests could not be applied: {0}")]
+    Refused(String),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
 }
 
 impl PredictError {
     fn new(problem: &dyn Display) -> Self {
-        Self { problem: problem.to_string() }
+        Self::Failed(problem.to_string())
     }
 }
 
@@ -64,7 +69,11 @@ fn simulate(seed: u64, options: &PredictOptions) -> Result<History, PredictError
         let mut provider = SimProvider::new(SimOptions { seed, version: options.version, workloads: options.workloads.clone() });
         let needs = Needs { nodes: options.nodes, ..Needs::default() };
         let cluster = provider.provision(&needs, &|_| {}).await.map_err(|error| PredictError::new(&error))?;
-        apply_and_look(seed, &cluster, options).await
+        tokio::select! {
+            biased;
+            problem = provider.failed() => Err(PredictError::new(&itself_failed(&problem))),
+            looked = apply_and_look(seed, &cluster, options) => looked,
+        }
     });
     history.map_err(|error| PredictError::new(&error))?
 }
@@ -88,7 +97,8 @@ async fn apply_and_look(seed: u64, cluster: &Cluster, options: &PredictOptions) 
         tokio::select! {
             biased;
             result = &mut acting, if !has_acted => match result {
-                ActionResult::Refused { error } | ActionResult::Failed { error } => return Err(PredictError { problem: format!("the manifests could not be applied: {error}") }),
+                ActionResult::Refused { error } => return Err(PredictError::Refused(error)),
+                ActionResult::Failed { error } => return Err(PredictError::new(&format!("the manifests could not be applied: {error}"))),
                 _ => has_acted = true,
             },
             Some(entry) = observer.next() => recorder.take(&entry, start.get()),

@@ -48,21 +48,20 @@ fn merge_step(first: &StepReport, all: &[(u64, &StepReport)]) -> StepReport {
 
 fn merge_expectation(first: &ExpectationReport, all: &[(u64, &ExpectationReport)]) -> ExpectationReport {
     let Some((seed, worst)) = worst(all, ExpectationReport::outcome) else { return first.clone() };
-    let passes: Vec<&Verdict> =
-        all.iter().filter_map(|(_, e)| e.verdict.as_ref()).filter(|verdict| verdict.outcome == Outcome::Pass).collect();
+    let verdicts: Vec<&Verdict> = all.iter().filter_map(|(_, expectation)| expectation.verdict.as_ref()).collect();
     let histories = ExpectationHistories {
         judged: all.len(),
         not_passed: seeds(all, |expectation| expectation.outcome() != Outcome::Pass),
         seed,
-        spread: spread(&passes),
+        spread: spread(&verdicts),
     };
     ExpectationReport { histories: Some(histories), ..worst.clone() }
 }
 
-/// How each row's times differ over all passes.
-fn spread(passes: &[&Verdict]) -> Vec<Spread> {
-    let rows = passes.iter().map(|verdict| verdict.transitions.len()).max().unwrap_or_default();
-    (0..rows).filter_map(|row| spread_of(passes.iter().filter_map(|verdict| verdict.transitions.get(row)))).collect()
+/// How each row's times differ over all histories in which it came, in time or not.
+fn spread(verdicts: &[&Verdict]) -> Vec<Spread> {
+    let rows = verdicts.iter().map(|verdict| verdict.transitions.len()).max().unwrap_or_default();
+    (0..rows).filter_map(|row| spread_of(verdicts.iter().filter_map(|verdict| verdict.transitions.get(row)))).collect()
 }
 
 fn spread_of<'a>(transitions: impl Iterator<Item = &'a crate::verdict::Transition>) -> Option<Spread> {

@@ -153,7 +153,7 @@ pub struct ExpectationHistories {
     pub not_passed: Vec<u64>,
     /// The seed of the history whose verdict is reported.
     pub seed: u64,
-    /// When its rows came in those in which it passed.
+    /// When its rows came in those in which they came, in time or not.
     pub spread: Vec<Spread>,
 }
 
@@ -168,7 +168,7 @@ pub struct Spread {
     pub median: f64,
     /// In the history in which it came last.
     pub latest: f64,
-    /// Seconds to the nearer edge of its window, where it came closest.
+    /// Seconds to the nearer edge of its window, where it came closest; negative if it came outside of it.
     pub margin: f64,
 }
 

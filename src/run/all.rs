@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::scenario::{Setting, not_run};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Provider, TEAR_DOWN_LIMIT, namespace};
+use crate::errors::itself_failed;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::report::{Report, ScenarioReport};
@@ -104,7 +105,7 @@ async fn run_stages<P: Provider>(
     let work = provision_and_run(plan, provider, options, progress, &stop, clock, &mut report);
     match within(options.time_limit, &stop, progress, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(ended) => report.errors.extend(ended.err()),
-        Err(panic) => report.errors.push(itself_failed(panic.as_ref())),
+        Err(panic) => report.errors.push(panicked(panic.as_ref())),
     }
     report.interrupted = interrupt.is_cancelled();
     if stop.is_cancelled() && !report.interrupted {
@@ -157,8 +158,11 @@ async fn provision_and_run<P: Provider>(
     let Some(provisioned) = provisioned else { return Ok(()) };
     let cluster = provisioned.map_err(|error| error.with_hint())?;
     report.cluster = Some(cluster.facts.clone());
-    run_scenarios(plan, &cluster, options, progress, stop, clock, report).await;
-    Ok(())
+    tokio::select! {
+        biased;
+        problem = provider.failed() => Err(itself_failed(&problem)),
+        () = run_scenarios(plan, &cluster, options, progress, stop, clock, report) => Ok(()),
+    }
 }
 
 async fn run_scenarios(
@@ -187,7 +191,7 @@ async fn run_scenarios(
         scenario.started = clock.elapsed();
         let setting = Setting { index, planned, cluster, timelines: options.timelines.as_deref(), progress, cancel };
         if let Err(panic) = AssertUnwindSafe(setting.run(&mut scenario)).catch_unwind().await {
-            scenario.errors.push(itself_failed(panic.as_ref()));
+            scenario.errors.push(panicked(panic.as_ref()));
         }
         scenario.duration = clock.elapsed().saturating_sub(scenario.started);
         note(index, &scenario);
@@ -217,7 +221,49 @@ async fn tear_down(
     }
 }
 
-fn itself_failed(panic: &(dyn std::any::Any + Send)) -> String {
+fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("labproof itself failed: {}", text.unwrap_or("a panic without a message"))
+    itself_failed(text.unwrap_or("a panic without a message"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::cluster::sim::{SimOptions, SimProvider, in_virtual_time};
+    use crate::cluster::{Needs, ProvisionError};
+    use crate::exit_code::{ENVIRONMENT, exit_code};
+    use crate::scenario;
+
+    /// A simulated cluster of which something dies after a while.
+    struct Dying(SimProvider, Duration);
+
+    impl Provider for Dying {
+        async fn provision(&mut self, needs: &Needs, progress: &dyn Fn(Progress)) -> Result<Cluster, ProvisionError> {
+            self.0.provision(needs, progress).await
+        }
+
+        async fn failed(&self) -> String {
+            tokio::time::sleep(self.1).await;
+            "a part of it died".to_owned()
+        }
+
+        async fn tear_down(&mut self, keep: bool, progress: &dyn Fn(Progress)) -> Result<(), ProvisionError> {
+            self.0.tear_down(keep, progress).await
+        }
+    }
+
+    #[test]
+    fn a_fault_of_labproof_is_none_of_the_scenario() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/chapter-07/readiness.yaml");
+        let plan = Plan::new(vec![scenario::load(&file).unwrap()], &|_| true).unwrap();
+        let sim = SimProvider::new(SimOptions { workloads: crate::images::builtin(), ..SimOptions::default() });
+        let mut provider = Dying(sim, Duration::from_secs(5));
+        let report =
+            in_virtual_time(run(&plan, &mut provider, &RunOptions::default(), &|_| {}, &CancellationToken::new())).unwrap();
+        assert_eq!(report.errors, ["labproof itself failed: a part of it died"]);
+        assert_eq!(exit_code(&report), ENVIRONMENT);
+        assert!(report.scenarios[0].steps.iter().all(|step| step.expectations.iter().all(|one| one.verdict.is_none())));
+    }
 }

@@ -48,6 +48,8 @@ fn timelines() -> &'static TempDir {
         program.arg("--record").arg(folder.path()).args(FOLDERS.map(PathBuf::from));
         let output = program.output().expect("the program can be run");
         eprintln!("{}", String::from_utf8_lossy(&output.stderr));
+        // An expectation that is not met shows in the timeline; what is wrong around the scenarios need not.
+        assert!(matches!(output.status.code(), Some(0 | 1)), "the run of all cases failed: {}", output.status);
         folder
     })
 }

@@ -2,23 +2,30 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use futures::FutureExt;
 use k8s_openapi::{
     api::core::v1::{Namespace, Node, ServiceAccount, Taint},
     jiff::Timestamp,
 };
-use tokio::{sync::watch, task::JoinSet};
+use tokio::task::JoinSet;
 use workload::Workloads;
 
 use crate::{
     Clock, Component, LoopbackClient, Random, Version,
     apiserver::ApiServer,
-    controllers, kubelet, scheduler,
+    controllers,
+    deaths::{ComponentDied, Deaths},
+    kubelet, scheduler,
     selector::Selection,
     store::{DEFAULT_HISTORY, Store},
+    watched::Watched,
 };
 
-/// When a cluster's history starts unless told otherwise.
-const EPOCH: Timestamp = Timestamp::constant(1_767_225_600, 0);
+/// When a cluster's history starts unless told otherwise: 2026-01-01T00:00:00Z.
+pub const EPOCH: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
+/// How often old changes are forgotten (`--etcd-compaction-interval`).
+const COMPACTION: Duration = Duration::from_mins(5);
 
 /// The namespaces that every cluster has.
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
@@ -43,7 +50,8 @@ pub struct Cluster {
     clock: Clock,
     observer: LoopbackClient,
     /// Whether the kubelet of each node runs.
-    nodes: BTreeMap<String, watch::Sender<bool>>,
+    nodes: BTreeMap<String, Watched<bool>>,
+    deaths: Deaths,
     _components: JoinSet<()>,
 }
 
@@ -68,7 +76,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// The time of day at the start; 2026-01-01T00:00:00Z unless told otherwise.
+    /// The time of day at the start; [`EPOCH`] unless told otherwise.
     pub fn epoch(mut self, epoch: Timestamp) -> Self {
         self.epoch = epoch;
         self
@@ -80,7 +88,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// How many changes of each resource are kept for watches to resume from.
+    /// How many changes of each resource are kept at most for watches to resume from; none for more than ten minutes.
     pub fn history(mut self, changes: usize) -> Self {
         self.history = changes;
         self
@@ -97,34 +105,43 @@ impl ClusterBuilder {
         let clock = Clock::scaled(self.epoch, self.speed);
         let root = Random::from_seed(self.seed);
         let store = Store::with_history(self.history);
-        let api = ApiServer::new(store, clock, self.version, root.fork("apiserver"));
+        let api = ApiServer::new(store.clone(), clock, self.version, root.fork("apiserver"));
         api.bootstrap(&NAMESPACES);
-        let workloads = Arc::new(self.workloads);
+        let (workloads, deaths) = (Arc::new(self.workloads), Deaths::default());
         let component = |manager: &'static str, stream: &str| Component {
             client: LoopbackClient::new(api.clone(), manager, root.fork(stream).fork("client")),
             clock,
             random: root.fork(stream),
             version: self.version,
             workloads: Arc::clone(&workloads),
+            deaths: deaths.clone(),
         };
         let names: Vec<String> = (0..self.nodes).map(node_name).collect();
         let mut nodes = BTreeMap::new();
         let mut components = JoinSet::new();
+        components.spawn(compact(store, clock));
         components.spawn(controllers::run(component("kube-controller-manager", "controllers")));
         let scheduler = scheduler::run(component("kube-scheduler", "scheduler"));
-        components.spawn(async move {
-            if let Err(error) = scheduler.await {
-                tracing::error!(%error, "the scheduler cannot start");
-            }
-        });
+        components.spawn(deaths.clone().component("scheduler".to_owned(), scheduler));
         for (index, node) in names.iter().enumerate() {
             let taints = if names.len() > 1 && index == 0 { vec![control_plane_taint()] } else { Vec::new() };
-            let (runs, running) = watch::channel(true);
-            components.spawn(kubelet::run(node.clone(), taints, component("kubelet", &format!("kubelet/{node}")), running));
+            let runs = Watched::new(true);
+            let kubelet = kubelet::run(node.clone(), taints, component("kubelet", &format!("kubelet/{node}")), runs.clone());
+            components.spawn(deaths.clone().component(format!("kubelet of {node}"), kubelet.map(Ok)));
             nodes.insert(node.clone(), runs);
         }
         let observer = LoopbackClient::new(api.clone(), "kubesim", root.fork("observer"));
-        Cluster { api, clock, observer, nodes, _components: components }
+        Cluster { api, clock, observer, nodes, deaths, _components: components }
+    }
+}
+
+/// Forgets what happened five to ten minutes ago (`apiserver/pkg/storage/etcd3/compact.go`).
+async fn compact(store: Store, clock: Clock) {
+    let mut old = store.revision();
+    loop {
+        clock.sleep(COMPACTION).await;
+        store.compact(old);
+        old = store.revision();
     }
 }
 
@@ -174,6 +191,11 @@ impl Cluster {
         }
     }
 
+    /// Waits for a component to die: what the cluster does from then on says nothing about a real one.
+    pub async fn died(&self) -> ComponentDied {
+        self.deaths.first().await
+    }
+
     /// Stops the kubelet of a node, as when it hangs or the machine loses its network: its containers run on, and nobody
     /// hears of them.
     ///
@@ -194,7 +216,7 @@ impl Cluster {
     fn set_kubelet(&self, node: &str, runs: bool) -> Result<(), NoSuchNode> {
         let all = || self.nodes.keys().cloned().collect::<Vec<_>>().join(", ");
         let kubelet = self.nodes.get(node).ok_or_else(|| NoSuchNode { node: node.to_owned(), nodes: all() })?;
-        kubelet.send_replace(runs);
+        kubelet.set(runs);
         Ok(())
     }
 
@@ -247,6 +269,7 @@ fn node_name(index: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt;
     use k8s_openapi::api::coordination::v1::Lease;
     use kube::api::{Api, PostParams};
     use rstest::rstest;
@@ -297,5 +320,27 @@ mod tests {
         assert!(restarts().await > 0 && lease().await != renewed);
         let error = cluster.stop_kubelet("other").unwrap_err();
         assert_eq!(error.to_string(), "the simulated cluster has no node \"other\"; its nodes are kubesim-control-plane");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_cannot_start_ten_minutes_ago() {
+        let cluster = Cluster::builder().nodes(0).build();
+        cluster.ready().await.unwrap();
+        let names =
+            ["a", "b"].map(|name| json!({"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "i"}]}}));
+        let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::default_namespaced(cluster.client());
+        let [first, _] = [
+            pods.create(&PostParams::default(), &serde_json::from_value(names[0].clone()).unwrap()).await.unwrap(),
+            pods.create(&PostParams::default(), &serde_json::from_value(names[1].clone()).unwrap()).await.unwrap(),
+        ];
+        let first = first.metadata.resource_version.unwrap();
+        let begins = async || {
+            let mut events = pods.watch(&kube::api::WatchParams::default(), &first).await.unwrap().boxed();
+            matches!(events.next().await, Some(Ok(kube::core::WatchEvent::Added(_))))
+        };
+        cluster.clock().sleep(Duration::from_mins(4)).await;
+        assert!(begins().await);
+        cluster.clock().sleep(Duration::from_mins(7)).await;
+        assert!(!begins().await);
     }
 }

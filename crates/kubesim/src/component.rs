@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use workload::Workloads;
 
-use crate::{Clock, LoopbackClient, Random, Version};
+use crate::{Clock, LoopbackClient, Random, Version, deaths::Deaths};
 
 /// What a component (a kubelet, a controller, the scheduler) is made of; see the crate's documentation for authors of
 /// components.
@@ -20,6 +20,8 @@ pub struct Component {
     pub version: Version,
     /// The images that exist: a name that none of them has cannot be pulled.
     pub workloads: Arc<Workloads>,
+    /// Where it is noted if one of its tasks panics.
+    pub(crate) deaths: Deaths,
 }
 
 impl Component {
@@ -33,6 +35,7 @@ impl Component {
             random: self.random.fork(name),
             version: self.version,
             workloads: Arc::clone(&self.workloads),
+            deaths: self.deaths.clone(),
         }
     }
 }

@@ -65,6 +65,7 @@ mod clock;
 mod cluster;
 mod component;
 mod controllers;
+mod deaths;
 mod kubelet;
 mod loopback;
 pub mod node_api;
@@ -81,13 +82,17 @@ pub mod selector;
 mod serve;
 pub mod status;
 pub mod store;
+#[cfg(test)]
+mod survival;
 mod typed;
 mod version;
+mod watched;
 
 pub use apiserver::{ApiServer, DeleteOptions, HttpService, Patch, Propagation, ResponseBody, Writer};
 pub use clock::{Clock, floor_to_seconds};
-pub use cluster::{Cluster, ClusterBuilder, NoSuchNode, NotReady};
+pub use cluster::{Cluster, ClusterBuilder, EPOCH, NoSuchNode, NotReady};
 pub use component::Component;
+pub use deaths::ComponentDied;
 pub use loopback::{Delta, Informer, Kind, LoopbackClient};
 pub use object::{Key, Object};
 pub use rng::Random;

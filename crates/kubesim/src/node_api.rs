@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
-use tokio::sync::watch;
+
+use crate::watched::Watched;
 
 /// The API of a kubelet.
 pub trait NodeApi: Send + Sync {
@@ -75,12 +76,12 @@ pub struct ContainerLog {
 struct LogInner {
     lines: Mutex<Vec<LogLine>>,
     /// The number of lines, and whether more may come.
-    progress: watch::Sender<(usize, bool)>,
+    progress: Watched<(usize, bool)>,
 }
 
 impl Default for ContainerLog {
     fn default() -> Self {
-        Self { inner: Arc::new(LogInner { lines: Mutex::default(), progress: watch::Sender::new((0, true)) }) }
+        Self { inner: Arc::new(LogInner { lines: Mutex::default(), progress: Watched::new((0, true)) }) }
     }
 }
 
@@ -90,17 +91,17 @@ impl ContainerLog {
         let mut lines = self.inner.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.push(LogLine { time, text: text.into() });
         let count = lines.len();
-        self.inner.progress.send_modify(|progress| progress.0 = count);
+        self.inner.progress.update(|progress| progress.0 = count);
     }
 
     /// Says that no more lines will come: the instance has ended. Who follows the log then ends too.
     pub fn close(&self) {
-        self.inner.progress.send_modify(|progress| progress.1 = false);
+        self.inner.progress.update(|progress| progress.1 = false);
     }
 
     /// Whether more lines may come.
     pub fn is_open(&self) -> bool {
-        self.inner.progress.borrow().1
+        self.inner.progress.get().1
     }
 
     /// The lines from the `from`th on.
@@ -111,11 +112,9 @@ impl ContainerLog {
 
     /// Waits until there are more than `seen` lines (true) or until the log is closed with no more (false).
     pub async fn wait_beyond(&self, seen: usize) -> bool {
-        let mut progress = self.inner.progress.subscribe();
-        match progress.wait_for(|(count, open)| *count > seen || !open).await {
-            Ok(progress) => progress.0 > seen,
-            Err(_) => false,
-        }
+        let mut progress = self.inner.progress.watch();
+        progress.until(|(count, open)| *count > seen || !open).await;
+        progress.see().0 > seen
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use serde::de::DeserializeOwned;
@@ -30,19 +30,19 @@ impl Key {
 pub struct Object {
     value: Value,
     revision: u64,
-    typed: OnceLock<Arc<dyn Any + Send + Sync>>,
+    typed: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
 }
 
 impl Object {
     /// A version of an object with its `metadata.resourceVersion` set to `revision`.
     pub(crate) fn new(mut value: Value, revision: u64) -> Self {
         value["metadata"]["resourceVersion"] = Value::String(revision.to_string());
-        Self { value, revision, typed: OnceLock::new() }
+        Self { value, revision, typed: Mutex::default() }
     }
 
     /// What a dry run would have stored: a new object has no version yet, a changed one the one that it had.
     pub(crate) fn unstored(value: Value, revision: u64) -> Self {
-        if revision == 0 { Self { value, revision, typed: OnceLock::new() } } else { Self::new(value, revision) }
+        if revision == 0 { Self { value, revision, typed: Mutex::default() } } else { Self::new(value, revision) }
     }
 
     /// The whole object as JSON.
@@ -90,13 +90,19 @@ impl Object {
     /// # Errors
     /// If the stored object is not a `K`; what passed the API server always is.
     pub fn typed<K: DeserializeOwned + Send + Sync + 'static>(&self) -> Result<Arc<K>, serde_json::Error> {
-        if let Some(typed) = self.typed.get().and_then(|typed| Arc::clone(typed).downcast::<K>().ok()) {
+        let mut shared = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(typed) = shared.clone().and_then(|typed| typed.downcast::<K>().ok()) {
             return Ok(typed);
         }
         let typed = Arc::new(K::deserialize(&self.value)?);
         // Another type may hold the place already (an Event has two); then this one is simply not shared.
-        let _ = self.typed.set(Arc::clone(&typed) as Arc<dyn Any + Send + Sync>);
+        shared.get_or_insert_with(|| Arc::clone(&typed) as Arc<dyn Any + Send + Sync>);
         Ok(typed)
+    }
+
+    /// Lets go of the typed form, as hardly anybody asks for that of an old version.
+    pub(crate) fn forget_typed(&self) {
+        self.typed.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 

@@ -30,6 +30,7 @@ impl ApiServer {
         validation::check(resource.stored(), value, None)?;
         writer.warn(validation::warnings(resource, value));
         self.admit(resource, value)?;
+        self.check_pod_security(resource, value, writer)?;
         check_size(value, writer)?;
         if writer.origin == Origin::Client {
             managed::track(resource.stored(), "", &json!({}), value, writer.manager, &self.clock().time());
@@ -57,6 +58,10 @@ impl ApiServer {
             validation::check(resource.stored(), new, Some(old))?;
             if old.get("spec") != new.get("spec") {
                 writer.warn(validation::warnings(resource, new));
+                // Of what a Pod's update may change, the policy says nothing.
+                if resource.plural != "pods" {
+                    self.check_pod_security(resource, new, writer)?;
+                }
             }
         }
         check_size(new, writer)?;

@@ -29,12 +29,7 @@ type Running = Pin<Box<dyn Future<Output = Result<(), StatusError>> + Send>>;
 pub(crate) async fn run(component: Component) {
     let mut controllers = JoinSet::new();
     let mut start = |name: &'static str, run: fn(Component) -> Running| {
-        let running = run(component.part(name));
-        controllers.spawn(async move {
-            if let Err(error) = running.await {
-                tracing::error!(controller = name, %error, "a controller cannot start");
-            }
-        });
+        controllers.spawn(component.deaths.clone().component(format!("controller {name}"), run(component.part(name))));
     };
     start("cronjob", |component| Box::pin(cronjob::run(component)));
     start("daemonset", |component| Box::pin(daemonset::run(component)));

@@ -32,15 +32,17 @@ use std::{
 
 use k8s_openapi::api::core::v1::{Pod, Taint};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::mpsc,
     task::{AbortHandle, JoinSet},
 };
 use workload::Workloads;
 
 use crate::{
     Clock, Component, Delta, LoopbackClient, Random, Version,
+    deaths::Deaths,
     recorder::{EventType, Recorder},
     selector::Selection,
+    watched::Watched,
 };
 use pleg::Pleg;
 use pod::{PodEntry, is_deleting, lock};
@@ -65,12 +67,13 @@ struct Kubelet {
     /// When statuses that the API server does not have are sent again.
     status_ticks: Ticker,
     /// Whether it runs; see [`Cluster::stop_kubelet`](crate::Cluster::stop_kubelet).
-    runs: watch::Receiver<bool>,
+    runs: Watched<bool>,
     statuses: mpsc::UnboundedSender<Arc<PodEntry>>,
     pods: Mutex<BTreeMap<String, Arc<PodEntry>>>,
     next_ip: AtomicU32,
     random: Random,
     client: LoopbackClient,
+    deaths: Deaths,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -88,7 +91,7 @@ impl Drop for StopTasks {
 
 /// Runs the kubelet of the node `node`, which it registers with these taints, for as long as the cluster lives. While `runs` is
 /// false it does nothing, and its containers go on.
-pub(crate) async fn run(node: String, taints: Vec<Taint>, component: Component, runs: watch::Receiver<bool>) {
+pub(crate) async fn run(node: String, taints: Vec<Taint>, component: Component, runs: Watched<bool>) {
     let mut random = component.random.fork("ticks");
     let second = Duration::ZERO..Duration::from_secs(1);
     let takes = timing::skewed(&mut random, timing::RELIST);
@@ -112,6 +115,7 @@ pub(crate) async fn run(node: String, taints: Vec<Taint>, component: Component, 
         next_ip: AtomicU32::new(if index == 0 { 5 } else { 2 }),
         random: component.random,
         client: component.client,
+        deaths: component.deaths,
         tasks: Mutex::default(),
         node,
         taints,
@@ -155,17 +159,17 @@ impl Kubelet {
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(task)
+        tasks.spawn(self.deaths.clone().task(format!("kubelet of {}", self.node), task))
     }
 
     /// Waits until the kubelet runs.
     async fn running(&self) {
         // Without anybody to stop it, it runs.
-        let _ = self.runs.clone().wait_for(|runs| *runs).await;
+        self.runs.watch().until(|runs| *runs).await;
     }
 
     fn is_running(&self) -> bool {
-        *self.runs.borrow()
+        self.runs.get()
     }
 
     /// A stream of chance of its own.
@@ -186,7 +190,7 @@ impl Kubelet {
         let deleting = is_deleting(&pod);
         entry.set_pod(pod);
         if let Some((_, grace)) = shorter {
-            entry.deadline.send_replace(terminate::shortened_deadline(self.clock.elapsed(), grace));
+            entry.deadline.set(terminate::shortened_deadline(self.clock.elapsed(), grace));
         }
         if deleting && entry.inbox.is_closed() {
             status_manager::deletion_requested(self, &entry);
@@ -213,7 +217,7 @@ impl Kubelet {
     fn remove(&self, pod: &Pod) {
         let Some(entry) = self.entry(pod.metadata.uid.as_deref().unwrap_or_default()) else { return };
         entry.set_removed();
-        entry.deadline.send_replace(terminate::shortened_deadline(self.clock.elapsed(), Duration::ZERO));
+        entry.deadline.set(terminate::shortened_deadline(self.clock.elapsed(), Duration::ZERO));
         entry.inbox.request();
         if entry.inbox.is_closed() {
             self.forget_if_removed(&entry);

@@ -95,10 +95,10 @@ pub(super) fn relist_soon(kubelet: &Arc<Kubelet>, pod: &Arc<PodEntry>) {
 
 /// What a relist that began after `since` has seen of a Pod; waits for one.
 pub(super) async fn newer_than(kubelet: &Arc<Kubelet>, pod: &Arc<PodEntry>, since: Duration) -> Arc<RuntimeStatus> {
-    let mut relisted = pod.relisted.subscribe();
+    let mut relisted = pod.relisted.watch();
     let global = kubelet.pleg.begins.after(since) + kubelet.pleg.takes;
     loop {
-        let seen = relisted.borrow_and_update().clone();
+        let seen = relisted.see();
         let now = kubelet.clock.elapsed();
         // A relist of all Pods that has ended, and had nothing to see of this one, is newer too.
         if seen.modified > since || global < now && !kubelet.pleg.is_late(pod, now) {
@@ -108,7 +108,7 @@ pub(super) async fn newer_than(kubelet: &Arc<Kubelet>, pod: &Arc<PodEntry>, sinc
         let end = if global < now { Duration::MAX } else { global + Duration::from_millis(1) };
         tokio::select! {
             biased;
-            _ = relisted.changed() => {}
+            () = relisted.changed() => {}
             () = kubelet.clock.sleep_until(end) => {}
         }
     }
@@ -116,14 +116,14 @@ pub(super) async fn newer_than(kubelet: &Arc<Kubelet>, pod: &Arc<PodEntry>, sinc
 
 /// Takes in what a relist saw, and has the Pod synced if something began or ended.
 fn take_in(kubelet: &Arc<Kubelet>, pod: &Arc<PodEntry>, new: Arc<RuntimeStatus>, began: Duration) {
-    let old = pod.relisted.borrow().clone();
+    let old = pod.relisted.get();
     if old.modified > began {
         // Who waits for a newer one has to ask again.
-        pod.relisted.send_modify(|_| {});
+        pod.relisted.update(|_| {});
         return;
     }
     let (events, ended) = events(&old.status, &new);
-    pod.relisted.send_replace(Cached { status: new, modified: began });
+    pod.relisted.set(Cached { status: new, modified: began });
     for name in ended {
         // The newest ended container of a name is kept, for its log.
         if lock(&pod.runtime).remove_old(&name) {

@@ -10,13 +10,12 @@ use std::{
 };
 
 use k8s_openapi::api::core::v1::{Container, ObjectReference, Pod, PodSpec};
-use tokio::sync::watch;
 
 use super::{
     back_off::BackOff, pleg::Cached, pod_worker::Inbox, prober::Probes, runtime::PodRuntime, status_manager::Cache,
     sync::StartFailure, timing::skewed,
 };
-use crate::{LoopbackClient, Random, recorder::reference};
+use crate::{LoopbackClient, Random, recorder::reference, watched::Watched};
 
 /// One Pod of the node: its specification, its containers, and what each part of the kubelet remembers of it.
 #[derive(Debug)]
@@ -29,22 +28,22 @@ pub(super) struct PodEntry {
     /// Whether the object is gone from the API server.
     removed: AtomicBool,
     /// Whether it is to go.
-    going: watch::Sender<bool>,
+    going: Watched<bool>,
     /// The names of its volumes that are not mounted, once mounting them has begun.
-    pub(super) unmounted: watch::Sender<Option<Vec<String>>>,
+    pub(super) unmounted: Watched<Option<Vec<String>>>,
     /// Whether its containers have been stopped for good.
     stopped: AtomicBool,
     /// When its containers are to be dead, if their grace was cut short.
-    pub(super) deadline: watch::Sender<Duration>,
+    pub(super) deadline: Watched<Duration>,
     random: Mutex<Random>,
     /// Requests to its worker.
     pub(super) inbox: Inbox,
     /// The containers as they are.
     pub(super) runtime: Mutex<PodRuntime>,
     /// Changes whenever a container has exited.
-    pub(super) exits: watch::Sender<()>,
+    pub(super) exits: Watched<()>,
     /// The containers as the last relist saw them.
-    pub(super) relisted: watch::Sender<Cached>,
+    pub(super) relisted: Watched<Cached>,
     /// Crash-loop back-offs by container.
     pub(super) back_off: Mutex<BackOff>,
     /// Why containers could not be started (`pkg/kubelet/reason_cache.go`).
@@ -68,15 +67,15 @@ impl PodEntry {
             client,
             spec: Mutex::new(pod),
             removed: AtomicBool::new(false),
-            going: watch::Sender::new(false),
-            unmounted: watch::Sender::new(None),
+            going: Watched::new(false),
+            unmounted: Watched::new(None),
             stopped: AtomicBool::new(false),
-            deadline: watch::Sender::new(Duration::MAX),
+            deadline: Watched::new(Duration::MAX),
             random: Mutex::new(random),
             inbox: Inbox::default(),
             runtime: Mutex::default(),
-            exits: watch::Sender::new(()),
-            relisted: watch::Sender::new(Cached::default()),
+            exits: Watched::new(()),
+            relisted: Watched::new(Cached::default()),
             back_off: Mutex::default(),
             reasons: Mutex::default(),
             probes: Probes::default(),
@@ -93,23 +92,22 @@ impl PodEntry {
         let deleting = is_deleting(&pod);
         *lock(&self.spec) = pod;
         if deleting {
-            self.going.send_replace(true);
+            self.going.set(true);
         }
     }
 
     pub(super) fn set_removed(&self) {
         self.removed.store(true, Ordering::Relaxed);
-        self.going.send_replace(true);
+        self.going.set(true);
     }
 
     /// Waits until it is to go.
     pub(super) async fn going(&self) {
-        // The sender lives as long as this entry does.
-        let _ = self.going.subscribe().wait_for(|going| *going).await;
+        self.going.watch().until(|going| *going).await;
     }
 
     pub(super) fn is_mounted(&self) -> bool {
-        self.unmounted.borrow().as_ref().is_some_and(Vec::is_empty)
+        self.unmounted.get().as_ref().is_some_and(Vec::is_empty)
     }
 
     pub(super) fn is_stopped(&self) -> bool {

@@ -7,7 +7,6 @@ use futures::{
     future::{BoxFuture, join_all},
 };
 use k8s_openapi::api::core::v1::Pod;
-use tokio::sync::watch;
 
 use super::{
     Kubelet, lifecycle,
@@ -16,7 +15,10 @@ use super::{
     runtime::RuntimeStatus,
     status, status_manager, sync, timing,
 };
-use crate::recorder::EventType;
+use crate::{
+    recorder::EventType,
+    watched::{Watched, Watcher},
+};
 
 /// No container is given less than this, whatever was asked for.
 const LEAST_GRACE: Duration = Duration::from_secs(2);
@@ -71,7 +73,7 @@ pub(super) async fn kill_containers(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry
 
 fn stop<'a>(kubelet: &'a Arc<Kubelet>, entry: &'a Arc<PodEntry>, name: String, id: String, grace: Duration) -> BoxFuture<'a, ()> {
     let message = format!("Stopping container {name}");
-    let deadline = entry.deadline.subscribe();
+    let deadline = entry.deadline.watch();
     async move { kill_container(kubelet, entry, &name, &id, &message, grace, deadline).await }.boxed()
 }
 
@@ -83,7 +85,7 @@ pub(super) async fn kill_container(
     id: &str,
     message: &str,
     grace: Duration,
-    deadline: watch::Receiver<Duration>,
+    deadline: Watcher<Duration>,
 ) {
     kubelet.container_event(entry, name, EventType::Normal, "Killing", message);
     let pod = entry.pod();
@@ -108,8 +110,8 @@ pub(super) async fn kill_container(
 }
 
 /// A deadline that never comes.
-pub(super) fn no_deadline() -> watch::Receiver<Duration> {
-    watch::channel(Duration::MAX).1
+pub(super) fn no_deadline() -> Watcher<Duration> {
+    Watched::new(Duration::MAX).watch()
 }
 
 /// The grace that the Pod's own specification gives.

@@ -27,18 +27,18 @@ pub(super) async fn wait(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry>) -> bool 
         return true;
     }
     let began = kubelet.clock.elapsed();
-    if entry.unmounted.borrow().is_none() {
+    if entry.unmounted.get().is_none() {
         let names = volumes.iter().map(|volume| volume.name.clone()).collect();
-        entry.unmounted.send_replace(Some(names));
+        entry.unmounted.set(Some(names));
         kubelet.spawn(mount_all(Arc::clone(kubelet), Arc::clone(entry)));
     }
-    let mut unmounted = entry.unmounted.subscribe();
+    let mut unmounted = entry.unmounted.watch();
     tokio::select! {
         biased;
         () = entry.going() => return false,
-        _ = unmounted.wait_for(|names| names.as_ref().is_some_and(Vec::is_empty)) => {}
+        () = unmounted.until(|names| names.as_ref().is_some_and(Vec::is_empty)) => {}
         () = kubelet.clock.sleep(PATIENCE) => {
-            let names = entry.unmounted.borrow().clone().unwrap_or_default();
+            let names = entry.unmounted.get().unwrap_or_default();
             let message = format!(
                 "Unable to attach or mount volumes: unmounted volumes=[{}], unattached volumes=[], failed to process volumes=[]: \
                  context deadline exceeded",
@@ -75,7 +75,7 @@ async fn mount_all(kubelet: Arc<Kubelet>, entry: Arc<PodEntry>) {
             }
         }
         pending = failed;
-        entry.unmounted.send_replace(Some(pending.iter().map(|(volume, ..)| volume.name.clone()).collect()));
+        entry.unmounted.set(Some(pending.iter().map(|(volume, ..)| volume.name.clone()).collect()));
         if let Some(next) = pending.iter().map(|(_, due, _)| *due).min() {
             kubelet.clock.sleep_until(next).await;
             kubelet.running().await;

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::{Component, Version, store::Store};
+use crate::{Component, Version, deaths::Deaths, store::Store};
 
 fn server() -> ApiServer {
     let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
@@ -22,6 +22,7 @@ fn component(api: &ApiServer) -> Component {
         random: Random::from_seed(3),
         version: api.version(),
         workloads: Arc::default(),
+        deaths: Deaths::default(),
     }
 }
 

@@ -59,8 +59,9 @@ impl Recorder {
     /// into `tasks`.
     #[allow(dead_code, reason = "the kubelet keeps its tasks elsewhere; the controllers start theirs so")]
     pub(crate) fn start(component: Component, source: &str, host: Option<&str>, tasks: &mut JoinSet<()>) -> Self {
+        let deaths = component.deaths.clone();
         let (recorder, sending) = Self::new(component, source, host);
-        tasks.spawn(sending);
+        tasks.spawn(deaths.task(format!("recorder of {source}"), sending));
         recorder
     }
 

@@ -11,17 +11,17 @@ use std::{
 };
 
 use serde_json::Value;
-use tokio::sync;
 
 use crate::{
     object::{Key, Object},
     resource::Resource,
     selector::Selection,
+    watched::Watched,
 };
 
 pub use watch::{Change, ChangeType, TooOld, Watch};
 
-/// How many changes a resource's history keeps unless told otherwise.
+/// How many changes a resource's history keeps at most unless told otherwise.
 pub const DEFAULT_HISTORY: usize = 8_192;
 
 /// The store. Cheap to clone; clones are the same store.
@@ -34,24 +34,18 @@ pub struct Store {
 struct State {
     revision: u64,
     history_limit: usize,
-    /// By the address of the static resource; never iterated over.
+    /// By the address of the static resource; their order decides nothing.
     tables: BTreeMap<usize, Table>,
 }
 
 /// The objects of one resource.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Table {
     objects: BTreeMap<Key, Arc<Object>>,
     history: VecDeque<Change>,
     /// The newest revision whose change is no longer in the history.
     forgotten: u64,
-    changed: sync::watch::Sender<u64>,
-}
-
-impl Default for Table {
-    fn default() -> Self {
-        Self { objects: BTreeMap::new(), history: VecDeque::new(), forgotten: 0, changed: sync::watch::Sender::new(0) }
-    }
+    changed: Watched<()>,
 }
 
 /// What was expected of an object when writing it is not so.
@@ -86,6 +80,15 @@ impl Store {
     /// The revision of the last write.
     pub fn revision(&self) -> u64 {
         self.lock().revision
+    }
+
+    /// Forgets the changes up to a revision: watches cannot start before it any more.
+    pub fn compact(&self, revision: u64) {
+        for table in self.lock().tables.values_mut() {
+            while table.history.front().is_some_and(|change| change.revision() <= revision) {
+                table.forget_oldest();
+            }
+        }
     }
 
     /// The object, if it exists.
@@ -168,7 +171,7 @@ impl Store {
         if after < table.forgotten {
             return Err(TooOld { requested: after, oldest: table.forgotten });
         }
-        let changed = table.changed.subscribe();
+        let changed = table.changed.watch();
         Ok(Watch::new(self.clone(), resource, selection, after, changed))
     }
 
@@ -178,7 +181,7 @@ impl Store {
         let after = state.revision;
         let table = state.table(resource);
         let objects = table.select(&selection);
-        let changed = table.changed.subscribe();
+        let changed = table.changed.watch();
         (objects, Watch::new(self.clone(), resource, selection, after, changed))
     }
 }
@@ -204,19 +207,26 @@ impl State {
     }
 
     fn record(&mut self, resource: &'static Resource, change: Change) {
-        let (limit, revision) = (self.history_limit, change.revision());
+        if let Some(previous) = change.previous() {
+            previous.forget_typed();
+        }
+        let limit = self.history_limit;
         let table = self.table(resource);
         table.history.push_back(change);
-        if table.history.len() > limit
-            && let Some(oldest) = table.history.pop_front()
-        {
-            table.forgotten = oldest.revision();
+        if table.history.len() > limit {
+            table.forget_oldest();
         }
-        table.changed.send_replace(revision);
+        table.changed.set(());
     }
 }
 
 impl Table {
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.history.pop_front() {
+            self.forgotten = oldest.revision();
+        }
+    }
+
     fn select(&self, selection: &Selection) -> Vec<Arc<Object>> {
         let from = Key::new(selection.namespace.as_deref().unwrap_or_default(), "");
         self.objects

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::sync;
-
 use super::Store;
-use crate::{object::Object, resource::Resource, selector::Selection};
+use crate::{object::Object, resource::Resource, selector::Selection, watched::Watcher};
 
 /// What happened to an object, as a watch says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +82,7 @@ pub struct Watch {
     resource: &'static Resource,
     selection: Selection,
     position: u64,
-    changed: sync::watch::Receiver<u64>,
+    changed: Watcher<()>,
 }
 
 impl Watch {
@@ -93,7 +91,7 @@ impl Watch {
         resource: &'static Resource,
         selection: Selection,
         position: u64,
-        changed: sync::watch::Receiver<u64>,
+        changed: Watcher<()>,
     ) -> Self {
         Self { store, resource, selection, position, changed }
     }
@@ -104,22 +102,17 @@ impl Watch {
     /// If the watch has fallen so far behind that changes it has not seen are forgotten.
     pub async fn next(&mut self) -> Result<Change, TooOld> {
         loop {
-            self.changed.borrow_and_update();
+            self.changed.see();
             if let Some(change) = self.try_next()? {
                 return Ok(change);
             }
-            if self.changed.changed().await.is_err() {
-                // The table lives as long as the store, which this watch holds.
-                std::future::pending::<()>().await;
-            }
+            self.changed.changed().await;
         }
     }
 
     /// Waits until something may have happened since the watch was last asked; [`Watch::try_next`] then says what.
     pub async fn ready(&mut self) {
-        if self.changed.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        self.changed.changed().await;
     }
 
     /// The next change, if it has happened.

@@ -2,6 +2,7 @@
 //! (plugin/pkg/admission, pkg/registry/*/strategy.go).
 
 mod pod;
+mod pod_security;
 mod service;
 
 use serde_json::{Value, json};

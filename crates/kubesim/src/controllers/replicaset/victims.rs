@@ -1,6 +1,6 @@
 //! Which Pods go first when a ReplicaSet shrinks (`pkg/controller/controller_utils.go:ActivePodsWithRanks`).
 
-use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 
@@ -20,28 +20,38 @@ pub(super) fn choose(mut candidates: Vec<Arc<Pod>>, related: &[Arc<Pod>], count:
         *on_node.entry(pods::node_name(pod)).or_default() += 1;
     }
     let siblings = |pod: &Pod| on_node.get(pods::node_name(pod)).copied().unwrap_or(0);
-    candidates.sort_by(|a, b| order(a, b, siblings(a), siblings(b), now));
+    let rank = |pod: &Arc<Pod>| (rank(pod, siblings(pod)), age_bucket(ready_since(pod), now));
+    candidates.sort_by_cached_key(rank);
+    for equals in candidates.chunk_by_mut(|a, b| rank(a) == rank(b)) {
+        order_equals(equals, now);
+    }
     candidates.truncate(count);
     candidates
 }
 
-/// Whether `a` goes before (`Less`) or after `b`: the first rule by which they differ decides.
-fn order(a: &Pod, b: &Pod, siblings_a: usize, siblings_b: usize, now: Timestamp) -> Ordering {
-    let assigned = |pod: &Pod| !pods::node_name(pod).is_empty();
-    let uid = |pod: &Pod| ownership::uid(&pod.metadata).to_owned();
+/// What decides before any age: the lesser goes first.
+type Rank = (bool, u8, bool, i32, Reverse<usize>);
+
+fn rank(pod: &Pod, siblings: usize) -> Rank {
+    let is_assigned = !pods::node_name(pod).is_empty();
+    (is_assigned, phase_rank(pod), pods::is_ready(pod), deletion_cost(pod), Reverse(siblings))
+}
+
+/// Orders Pods of one rank that have been ready about as long. Of two that became ready at different times, Kubernetes lets
+/// the UIDs decide; of two that became ready at the same time, their restarts. Among three that is no order (a before b before c
+/// before a), so here the UIDs decide unless all times are the same.
+fn order_equals(pods: &mut [Arc<Pod>], now: Timestamp) {
     let created = |pod: &Pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    assigned(a)
-        .cmp(&assigned(b))
-        .then_with(|| phase_rank(a).cmp(&phase_rank(b)))
-        .then_with(|| pods::is_ready(a).cmp(&pods::is_ready(b)))
-        .then_with(|| deletion_cost(a).cmp(&deletion_cost(b)))
-        .then_with(|| siblings_b.cmp(&siblings_a))
-        .then_with(|| {
-            let since = |pod: &Pod| pods::ready_since(pod).filter(|_| pods::is_ready(pod));
-            younger_first(since(a), since(b), now).unwrap_or_else(|| uid(a).cmp(&uid(b)))
-        })
-        .then_with(|| pods::max_restarts(b).cmp(&pods::max_restarts(a)))
-        .then_with(|| younger_first(created(a), created(b), now).unwrap_or_else(|| uid(a).cmp(&uid(b))))
+    let uid = |pod: &Pod| ownership::uid(&pod.metadata).to_owned();
+    if pods.windows(2).all(|pair| ready_since(&pair[0]) == ready_since(&pair[1])) {
+        pods.sort_by_cached_key(|pod| (Reverse(pods::max_restarts(pod)), age_bucket(created(pod), now), uid(pod)));
+    } else {
+        pods.sort_by_cached_key(|pod| uid(pod));
+    }
+}
+
+fn ready_since(pod: &Pod) -> Option<Timestamp> {
+    pods::ready_since(pod).filter(|_| pods::is_ready(pod))
 }
 
 fn phase_rank(pod: &Pod) -> u8 {
@@ -57,24 +67,15 @@ fn deletion_cost(pod: &Pod) -> i32 {
     annotations.and_then(|annotations| annotations.get(DELETION_COST)).and_then(|cost| cost.parse().ok()).unwrap_or(0)
 }
 
-/// Compares ages by the power of two of their nanoseconds. Equal times are equal; different times of the same power are
-/// `None`: the UIDs decide.
-fn younger_first(a: Option<Timestamp>, b: Option<Timestamp>, now: Timestamp) -> Option<Ordering> {
-    match (a, b) {
-        (a, b) if a == b => Some(Ordering::Equal),
-        (None, _) => Some(Ordering::Less),
-        (_, None) => Some(Ordering::Greater),
-        (Some(a), Some(b)) => Some(magnitude(a, now).cmp(&magnitude(b, now))).filter(|order| order.is_ne()),
-    }
-}
-
-fn magnitude(time: Timestamp, now: Timestamp) -> Option<u32> {
-    let age = now.as_nanosecond() - time.as_nanosecond();
-    u128::try_from(age).ok().and_then(u128::checked_ilog2)
+/// The power of two of an age in nanoseconds: the younger go first, and before them those without a time.
+fn age_bucket(time: Option<Timestamp>, now: Timestamp) -> (bool, Option<u32>) {
+    let age = time.and_then(|time| u128::try_from(now.as_nanosecond() - time.as_nanosecond()).ok());
+    (time.is_some(), age.and_then(u128::checked_ilog2))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
     use serde_json::{Value, json};
 
@@ -119,5 +120,27 @@ mod tests {
         let now: Timestamp = "2026-01-01T00:01:00Z".parse().unwrap();
         let pods = vec![pod("a", |pod| pod["spec"]["nodeName"] = json!("m")), pod("b", |_| ()), pod("c", |_| ())];
         assert_eq!(choose(pods.clone(), &pods, 1, now)[0].metadata.name.as_deref(), Some("b"));
+    }
+
+    proptest! {
+        /// Times that differ by little and by much, so that Pods share powers of two, times and restarts.
+        #[test]
+        fn the_choice_does_not_depend_on_the_order_of_the_candidates(
+            drawn in proptest::collection::vec((0_u32..100, 0_u32..40, 0_u32..3, any::<u32>()), 30..80),
+            count in 1_usize..30,
+        ) {
+            let now: Timestamp = "2026-01-01T01:00:00Z".parse().unwrap();
+            let pods: Vec<_> = drawn.iter().enumerate().map(|(index, (ready, created, restarts, uid))| {
+                let time = |seconds: u32| format!("2026-01-01T00:{:02}:{:02}Z", 57 + seconds / 60, seconds % 60);
+                pod(&format!("{uid}-{index}"), |pod| {
+                    pod["metadata"]["creationTimestamp"] = json!(time(*created));
+                    pod["status"]["conditions"][0]["lastTransitionTime"] = json!(time(*ready));
+                    pod["status"]["containerStatuses"][0]["restartCount"] = json!(restarts);
+                })
+            }).collect();
+            let names = |victims: Vec<Arc<Pod>>| victims.iter().map(|pod| pod.metadata.name.clone()).collect::<Vec<_>>();
+            let reversed: Vec<_> = pods.iter().rev().cloned().collect();
+            prop_assert_eq!(names(choose(pods.clone(), &pods, count, now)), names(choose(reversed, &pods, count, now)));
+        }
     }
 }

@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::{
-    Clock, Component, LoopbackClient, Patch, Random, StatusError, Version, apiserver::ApiServer, loopback::Kind, scheduler,
-    selector::Selection, store::Store,
+    Clock, Component, LoopbackClient, Patch, Random, StatusError, Version, apiserver::ApiServer, deaths::Deaths, loopback::Kind,
+    scheduler, selector::Selection, store::Store,
 };
 
 /// A cluster without kubelets of its own.
@@ -47,6 +47,7 @@ impl Bench {
             random: root.fork(name),
             version: Version::LATEST,
             workloads: Arc::default(),
+            deaths: Deaths::default(),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(super::run(component("controllers")));

@@ -58,15 +58,16 @@ impl PodEntry {
 
     /// Waits until a container does not run.
     pub(in crate::kubelet) async fn exited(&self, id: &str) {
-        let mut exits = self.exits.subscribe();
+        let mut exits = self.exits.watch();
         loop {
             let runs = {
                 let runtime = lock(&self.runtime);
                 runtime.find(id).is_some_and(|index| runtime.instances[index].record.is_running())
             };
-            if !runs || exits.changed().await.is_err() {
+            if !runs {
                 return;
             }
+            exits.changed().await;
         }
     }
 }

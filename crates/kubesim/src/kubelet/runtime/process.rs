@@ -180,7 +180,7 @@ impl PodEntry {
         instance.process = None;
         instance.log.close();
         instance.wake.notify_one();
-        self.exits.send_replace(());
+        self.exits.set(());
         kubelet.pleg.mark(self, kubelet.clock.elapsed());
     }
 }

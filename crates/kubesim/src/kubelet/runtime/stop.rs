@@ -2,13 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
 use workload::Signal;
 
-use crate::kubelet::{
-    Kubelet,
-    pod::{PodEntry, lock},
-    timing,
+use crate::{
+    kubelet::{
+        Kubelet,
+        pod::{PodEntry, lock},
+        timing,
+    },
+    watched::Watcher,
 };
 
 impl PodEntry {
@@ -19,19 +21,16 @@ impl PodEntry {
         kubelet: &Kubelet,
         id: &str,
         grace: Duration,
-        mut deadline: watch::Receiver<Duration>,
+        mut deadline: Watcher<Duration>,
     ) {
         let began = kubelet.clock.elapsed();
         self.with_process(kubelet, id, |process, now| ((), process.signal(now, Signal::Term)));
         let expire = async {
             loop {
-                let until = began.saturating_add(grace).min(*deadline.borrow_and_update());
+                let until = began.saturating_add(grace).min(deadline.see());
                 tokio::select! {
                     biased;
-                    changed = deadline.changed() => if changed.is_err() {
-                        kubelet.clock.sleep_until(until).await;
-                        return;
-                    },
+                    () = deadline.changed() => {}
                     () = kubelet.clock.sleep_until(until) => return,
                 }
             }

@@ -8,16 +8,18 @@ use std::{
 
 use k8s_openapi::api::core::v1::{Binding, ContainerStatus, Event, Pod};
 use serde_json::{Value, json};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::task::JoinSet;
 use workload::{Workload, Workloads};
 
 use crate::{
     Clock, Component, Delta, LoopbackClient, Random, Version,
     apiserver::{ApiServer, DeleteOptions},
+    deaths::Deaths,
     kubelet::pod::lock,
     node_api::NodeApi,
     selector::Selection,
     store::Store,
+    watched::Watched,
 };
 
 pub(super) const NODE: &str = "node";
@@ -74,12 +76,13 @@ impl Lab {
             random: random.fork("kubelet"),
             version,
             workloads: Arc::new(workloads),
+            deaths: Deaths::default(),
         };
         let client = LoopbackClient::new(api.clone(), "test", random.fork("test"));
         let mut tasks = JoinSet::new();
         let rows = Arc::new(Mutex::new(Vec::new()));
         tasks.spawn(follow(client.fork("watch"), clock, Arc::clone(&rows)));
-        tasks.spawn(crate::kubelet::run(NODE.to_owned(), Vec::new(), component, watch::channel(true).1));
+        tasks.spawn(crate::kubelet::run(NODE.to_owned(), Vec::new(), component, Watched::new(true)));
         Self { client, api, clock, rows, began: clock.elapsed(), tasks }
     }
 
