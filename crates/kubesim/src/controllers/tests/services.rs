@@ -1,4 +1,4 @@
-//! What belongs to Services, nodes and budgets.
+//! What belongs to Services and budgets.
 
 use k8s_openapi::api::{
     core::v1::{Endpoints, Service},
@@ -7,7 +7,7 @@ use k8s_openapi::api::{
 };
 
 use super::*;
-use crate::DeleteOptions;
+use crate::{DeleteOptions, controllers::pods::condition};
 
 #[tokio::test(start_paused = true)]
 async fn endpoints_follow_the_readiness_of_pods() {
@@ -53,45 +53,6 @@ async fn endpoints_follow_the_readiness_of_pods() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cordoned_node_is_tainted_and_released() {
-    let bench = Bench::new(2).await;
-    let cordon = |on: bool| Patch::Merge(json!({"spec": {"unschedulable": on}}));
-    let taints = || async {
-        let node = bench.client.get::<Node>("", "node").await.unwrap();
-        node.spec.iter().flat_map(|spec| spec.taints.clone().unwrap_or_default()).map(|taint| taint.key).collect::<Vec<_>>()
-    };
-    bench.client.patch::<Node>("", "node", &cordon(true)).await.unwrap();
-    bench.wait(1).await;
-    assert_eq!(taints().await, ["node.kubernetes.io/unschedulable"]);
-    bench.client.patch::<Node>("", "node", &cordon(false)).await.unwrap();
-    bench.wait(1).await;
-    assert!(taints().await.is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_hard_taint_evicts_pods_when_their_tolerance_ends() {
-    let bench = Bench::new(3).await;
-    let pod = |name: &str, tolerations: Value| {
-        let spec = json!({"containers": [{"name": "c", "image": "i"}], "tolerations": tolerations});
-        json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec})
-    };
-    let tolerate =
-        |seconds: Value| json!([{"key": "k", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}]);
-    bench.create::<Pod>(pod("none", json!([]))).await;
-    bench.create::<Pod>(pod("patient", tolerate(json!(30)))).await;
-    bench.create::<Pod>(pod("always", tolerate(Value::Null))).await;
-    bench.wait(5).await;
-    let taint =
-        Patch::Merge(json!({"spec": {"taints": [{"key": "k", "effect": "NoExecute", "timeAdded": "2026-01-01T00:00:05Z"}]}}));
-    bench.client.patch::<Node>("", "node", &taint).await.unwrap();
-    bench.wait(5).await;
-    let names = || async { bench.pods().await.iter().map(|pod| pod.metadata.name.clone().unwrap()).collect::<Vec<_>>() };
-    assert_eq!(names().await, ["always", "patient"]);
-    bench.wait(30).await;
-    assert_eq!(names().await, ["always"]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_budget_lets_only_so_many_pods_go() {
     let bench = Bench::new(4).await;
     bench.create::<Deployment>(web(3, "a", true)).await;
@@ -105,6 +66,8 @@ async fn a_budget_lets_only_so_many_pods_go() {
     assert_eq!(allowed().await, Some(1));
     let pods: Vec<_> = bench.pods().await.iter().map(|pod| pod.metadata.name.clone().unwrap()).collect();
     bench.client.evict("default", &pods[0], &DeleteOptions::default()).await.unwrap();
+    let reason = condition(&bench.get::<Pod>(&pods[0]).await.unwrap(), "DisruptionTarget").unwrap().reason.clone();
+    assert_eq!(reason.as_deref(), Some("EvictionByEvictionAPI"));
     let refused = bench.client.evict("default", &pods[1], &DeleteOptions::default()).await.unwrap_err();
     assert_eq!((refused.code(), refused.message()), (429, "Cannot evict pod as it would violate the pod's disruption budget."));
     assert_eq!(
