@@ -1,6 +1,7 @@
 //! What belongs to Services and budgets.
 
 use k8s_openapi::api::{
+    apps::v1::DaemonSet,
     core::v1::{Endpoints, Service},
     discovery::v1::EndpointSlice,
     policy::v1::PodDisruptionBudget,
@@ -77,4 +78,43 @@ async fn a_budget_lets_only_so_many_pods_go() {
     bench.wait(10).await;
     assert_eq!(allowed().await, Some(1), "the replacement is ready");
     bench.client.evict("default", &pods[1], &DeleteOptions::default()).await.unwrap();
+}
+
+/// What no controller has made has no size of which a share could go.
+#[tokio::test(start_paused = true)]
+async fn a_budget_does_not_count_pods_without_a_controller() {
+    let bench = Bench::new(5).await;
+    let budget = |name: &str, app: &str| {
+        json!({
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": app}}},
+        })
+    };
+    bench.create::<PodDisruptionBudget>(budget("empty", "nobody")).await;
+    bench.create::<PodDisruptionBudget>(budget("bare", "bare")).await;
+    bench.create::<PodDisruptionBudget>(budget("agents", "web")).await;
+    let pod = json!({
+        "metadata": {"name": "bare", "namespace": "default", "labels": {"app": "bare"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    });
+    bench.create::<Pod>(pod).await;
+    let agents = json!({
+        "metadata": {"name": "agents", "namespace": "default"},
+        "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": template("a", true)},
+    });
+    bench.create::<DaemonSet>(agents).await;
+    bench.wait(10).await;
+    let status = bench.get::<PodDisruptionBudget>("bare").await.unwrap().status.clone().unwrap();
+    assert_eq!((status.expected_pods, status.current_healthy, status.disruptions_allowed), (Some(0), Some(1), Some(0)));
+    let failed = bench.get::<PodDisruptionBudget>("agents").await.unwrap().status.clone().unwrap();
+    let failed = &failed.conditions.unwrap()[0];
+    assert_eq!(
+        (failed.reason.as_str(), failed.message.as_str()),
+        ("SyncFailed", "daemonsets.apps does not implement the scale subresource")
+    );
+    let events = bench.events("PodDisruptionBudget").await;
+    assert!(events.contains(&"NoPods: No matching pods found".to_owned()));
+    let selector =
+        "(selector: &LabelSelector{MatchLabels:map[string]string{app: bare,},MatchExpressions:[]LabelSelectorRequirement{},})";
+    assert!(events.iter().any(|event| event.starts_with("UnmanagedPods: ") && event.contains(selector)), "{events:?}");
 }
