@@ -77,6 +77,7 @@ impl ApiServer {
         loop {
             let current = self.get(resource, key)?;
             let mut new = change(current.value())?;
+            drop_empty_lists(&mut new);
             check_identity(resource, &current, &new)?;
             check_finalizers(resource, current.value(), &new)?;
             keep_fixed(current.value(), &mut new);
@@ -132,6 +133,13 @@ fn same_spec(resource: &Resource, old: &Value, new: &Value) -> bool {
 }
 
 /// Whether this change was the last thing that deletion waited for.
+/// Removes the lists of the metadata that are no fields when nothing is in them.
+fn drop_empty_lists(object: &mut Value) {
+    metadata(object).retain(|field, value| {
+        !(["ownerReferences", "finalizers"].contains(&field.as_str()) && value.as_array().is_some_and(Vec::is_empty))
+    });
+}
+
 fn is_finished(old: &Value, new: &Value) -> bool {
     let waited = !finalizers(old).is_empty() || !strings(old, "/spec/finalizers").is_empty();
     waited
