@@ -132,7 +132,6 @@ fn same_spec(resource: &Resource, old: &Value, new: &Value) -> bool {
     old.get("spec") == new.get("spec") && (resource.plural != "deployments" || annotations(old) == annotations(new))
 }
 
-/// Whether this change was the last thing that deletion waited for.
 /// Removes the lists of the metadata that are no fields when nothing is in them.
 fn drop_empty_lists(object: &mut Value) {
     metadata(object).retain(|field, value| {
@@ -140,6 +139,7 @@ fn drop_empty_lists(object: &mut Value) {
     });
 }
 
+/// Whether this change was the last thing that deletion waited for.
 fn is_finished(old: &Value, new: &Value) -> bool {
     let waited = !finalizers(old).is_empty() || !strings(old, "/spec/finalizers").is_empty();
     waited

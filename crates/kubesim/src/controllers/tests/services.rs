@@ -118,3 +118,48 @@ async fn a_budget_does_not_count_pods_without_a_controller() {
         "(selector: &LabelSelector{MatchLabels:map[string]string{app: bare,},MatchExpressions:[]LabelSelectorRequirement{},})";
     assert!(events.iter().any(|event| event.starts_with("UnmanagedPods: ") && event.contains(selector)), "{events:?}");
 }
+
+/// Two versions of a Deployment may listen on different ports of the same name.
+#[tokio::test(start_paused = true)]
+async fn pods_with_different_ports_are_in_different_slices() {
+    let bench = Bench::new(6).await;
+    let service = json!({
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": "http"}]},
+    });
+    bench.create::<Service>(service).await;
+    let foreign = json!({
+        "metadata": {"name": "foreign", "namespace": "default", "labels": {"kubernetes.io/service-name": "web"}},
+        "addressType": "IPv4", "endpoints": [],
+    });
+    bench.create::<EndpointSlice>(foreign).await;
+    for (name, port) in [("b", 8080), ("c", 9090), ("a", 8080)] {
+        let container = json!({"name": "c", "image": "i", "ports": [{"name": "http", "containerPort": port}]});
+        let pod = json!({
+            "metadata": {"name": name, "namespace": "default", "labels": {"app": "web"}},
+            "spec": {"containers": [container]},
+        });
+        bench.create::<Pod>(pod).await;
+        bench.wait(2).await;
+    }
+    let slices = async || {
+        let mut found: Vec<_> = bench
+            .list::<EndpointSlice>()
+            .await
+            .iter()
+            .map(|slice| {
+                let ports: Vec<_> = slice.ports.iter().flatten().map(|port| port.port.unwrap()).collect();
+                (ports, slice.endpoints.iter().flatten().count())
+            })
+            .collect();
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(slices().await, [(vec![], 0), (vec![8080], 2), (vec![9090], 1)]);
+    let endpoints = bench.get::<Endpoints>("web").await.unwrap();
+    let addresses = endpoints.subsets.as_ref().unwrap()[0].addresses.as_ref().unwrap();
+    assert!(addresses.is_sorted_by_key(|address| &address.ip), "{addresses:?}");
+    bench.client.delete::<Pod>("default", "c", &DeleteOptions::now()).await.unwrap();
+    bench.wait(2).await;
+    assert_eq!(slices().await, [(vec![], 0), (vec![8080], 2)]);
+}
