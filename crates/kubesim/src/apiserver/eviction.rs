@@ -6,7 +6,7 @@ use k8s_openapi::{api::policy::v1::PodDisruptionBudget, apimachinery::pkg::apis:
 use serde_json::{Value, json};
 
 use super::{
-    ApiServer, DeleteOptions, Writer,
+    ApiServer, DeleteOptions, Patch, Writer,
     metadata::{fields, is_deleting, number, text},
 };
 use crate::{
@@ -27,7 +27,24 @@ impl ApiServer {
         if !idle && !is_deleting(pod.value()) {
             self.ask_budget(&pod, writer)?;
         }
-        self.delete(&PODS, key, options, writer).map(drop)
+        let is_meant = options.uid.as_deref().is_none_or(|uid| uid == pod.uid())
+            && options.resource_version.as_ref().is_none_or(|version| *version == pod.revision().to_string());
+        if !is_meant {
+            return self.delete(&PODS, key, options, writer).map(drop);
+        }
+        self.announce(&pod, writer)?;
+        let options = DeleteOptions { uid: Some(pod.uid().to_owned()), resource_version: None, ..options.clone() };
+        self.delete(&PODS, key, &options, writer).map(drop)
+    }
+
+    /// Says in the Pod's conditions why it is about to go.
+    fn announce(&self, pod: &Object, writer: &Writer<'_>) -> Result<(), StatusError> {
+        let condition = json!({
+            "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
+            "message": "Eviction API: evicting", "lastTransitionTime": self.clock().time(),
+        });
+        let patch = Patch::Strategic(json!({"metadata": {"uid": pod.uid()}, "status": {"conditions": [condition]}}));
+        self.patch(&PODS, "status", &pod.key(), &patch, writer).map(drop)
     }
 
     /// Takes one disruption from the Pod's budget, if it has one and is needed for it.

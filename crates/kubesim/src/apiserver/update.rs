@@ -77,6 +77,7 @@ impl ApiServer {
         loop {
             let current = self.get(resource, key)?;
             let mut new = change(current.value())?;
+            drop_empty_lists(&mut new);
             check_identity(resource, &current, &new)?;
             check_finalizers(resource, current.value(), &new)?;
             keep_fixed(current.value(), &mut new);
@@ -129,6 +130,13 @@ fn keep_fixed(old: &Value, new: &mut Value) {
 fn same_spec(resource: &Resource, old: &Value, new: &Value) -> bool {
     let annotations = |object: &Value| object["metadata"].get("annotations").cloned();
     old.get("spec") == new.get("spec") && (resource.plural != "deployments" || annotations(old) == annotations(new))
+}
+
+/// Removes the lists of the metadata that are no fields when nothing is in them.
+fn drop_empty_lists(object: &mut Value) {
+    metadata(object).retain(|field, value| {
+        !(["ownerReferences", "finalizers"].contains(&field.as_str()) && value.as_array().is_some_and(Vec::is_empty))
+    });
 }
 
 /// Whether this change was the last thing that deletion waited for.

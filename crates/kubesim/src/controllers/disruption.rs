@@ -13,11 +13,12 @@ use k8s_openapi::{
         policy::v1::{PodDisruptionBudget, PodDisruptionBudgetStatus},
     },
     apimachinery::pkg::{
-        apis::meta::v1::{Condition, Time},
+        apis::meta::v1::{Condition, LabelSelector as ApiSelector, LabelSelectorRequirement, Time},
         util::intstr::IntOrString,
     },
     jiff::SignedDuration,
 };
+use tokio::task::JoinSet;
 
 use super::{
     control_loop::{self, Controller, Outcome, Source},
@@ -26,6 +27,7 @@ use super::{
 };
 use crate::{
     Clock, Component, Key, LoopbackClient, StatusError,
+    recorder::{EventType, Recorder, reference},
     selector::{LabelSelector, Selection},
 };
 
@@ -34,7 +36,10 @@ const EVICTION_TIMEOUT: SignedDuration = SignedDuration::from_secs(120);
 
 /// Runs the disruption controller for as long as the cluster lives.
 pub(crate) async fn run(component: Component) -> Result<(), StatusError> {
+    let mut tasks = JoinSet::new();
+    let events = Recorder::start(component.part("events"), "controllermanager", None, &mut tasks);
     let controller = DisruptionController {
+        events,
         budgets: Source::new(component.client.informer(Selection::all())?),
         pods: Source::new(component.client.informer(Selection::all())?),
         sets: Source::new(component.client.informer(Selection::all())?),
@@ -47,6 +52,7 @@ pub(crate) async fn run(component: Component) -> Result<(), StatusError> {
 }
 
 struct DisruptionController {
+    events: Recorder,
     budgets: Source<PodDisruptionBudget>,
     pods: Source<Pod>,
     sets: Source<ReplicaSet>,
@@ -128,8 +134,19 @@ impl DisruptionController {
         let selected = |pod: &&Arc<Pod>| selector.as_ref().is_some_and(|all| all.matches(pod.metadata.labels.as_ref()));
         let own: Vec<_> =
             self.pods.cache().in_namespace(namespace).filter(selected).filter(|pod| !pods::is_terminal(pod)).cloned().collect();
-        let (expected, desired) = self.expectations(budget, &own);
         let before = budget.status.clone().unwrap_or_default();
+        if own.is_empty() {
+            self.events.event(&reference(budget), EventType::Normal, "NoPods", "No matching pods found");
+        }
+        let (expected, desired) = match self.expectations(budget, &own) {
+            Ok(numbers) => numbers,
+            Err(problem) => {
+                let message = format!("Failed to calculate the number of expected pods: {problem}");
+                self.events.event(&reference(budget), EventType::Warning, "CalculateExpectedPodCountFailed", message);
+                let condition = self.condition(budget, "False", "SyncFailed", &problem);
+                return PodDisruptionBudgetStatus { conditions: Some(vec![condition]), disruptions_allowed: Some(0), ..before };
+            }
+        };
         let still_disrupted = |name: &str, time: &Time| {
             let pod = own.iter().find(|pod| ownership::name(&pod.metadata) == name);
             pod.is_some_and(|pod| !pods::is_deleting(pod)) && time.0.checked_add(EVICTION_TIMEOUT).is_ok_and(|end| end > now)
@@ -141,8 +158,9 @@ impl DisruptionController {
         };
         let healthy = i32::try_from(own.iter().filter(is_healthy).count()).unwrap_or(i32::MAX);
         let allowed = if expected == 0 { 0 } else { (healthy - desired).max(0) };
+        let (value, reason) = if allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
         PodDisruptionBudgetStatus {
-            conditions: Some(vec![self.condition(budget, allowed)]),
+            conditions: Some(vec![self.condition(budget, value, reason, "")]),
             current_healthy: Some(healthy),
             desired_healthy: Some(desired),
             disrupted_pods: (!disrupted.is_empty()).then_some(disrupted),
@@ -152,8 +170,7 @@ impl DisruptionController {
         }
     }
 
-    fn condition(&self, budget: &PodDisruptionBudget, allowed: i32) -> Condition {
-        let (status, reason) = if allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
+    fn condition(&self, budget: &PodDisruptionBudget, status: &str, reason: &str, message: &str) -> Condition {
         let known = budget.status.as_ref().and_then(|status| status.conditions.as_ref());
         let mut known = known.into_iter().flatten();
         let same = known.find(|condition| condition.type_ == "DisruptionAllowed" && condition.status == status);
@@ -161,52 +178,74 @@ impl DisruptionController {
             type_: "DisruptionAllowed".to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
-            message: String::new(),
+            message: message.to_owned(),
             observed_generation: budget.metadata.generation,
             last_transition_time: same.map_or_else(|| self.clock.time(), |condition| condition.last_transition_time.clone()),
         }
     }
 
     /// How many Pods there should be, and how many of them must be healthy.
-    fn expectations(&self, budget: &PodDisruptionBudget, own: &[Arc<Pod>]) -> (i32, i32) {
+    fn expectations(&self, budget: &PodDisruptionBudget, own: &[Arc<Pod>]) -> Result<(i32, i32), String> {
         let present = i32::try_from(own.len()).unwrap_or(i32::MAX);
-        let Some(spec) = &budget.spec else { return (present, 0) };
-        match (&spec.max_unavailable, &spec.min_available) {
+        let Some(spec) = &budget.spec else { return Ok((present, 0)) };
+        Ok(match (&spec.max_unavailable, &spec.min_available) {
             (Some(most), _) => {
-                let expected = self.scale(own);
+                let expected = self.scale(budget, own)?;
                 (expected, (expected - scaled(most, expected)).max(0))
             }
             (None, Some(IntOrString::Int(least))) => (present, *least),
             (None, Some(least)) => {
-                let expected = self.scale(own);
+                let expected = self.scale(budget, own)?;
                 (expected, scaled(least, expected))
             }
             (None, None) => (present, 0),
-        }
+        })
     }
 
-    /// How many Pods the controllers of these Pods ask for; a Pod without one counts as itself.
-    fn scale(&self, own: &[Arc<Pod>]) -> i32 {
+    /// How many Pods the controllers of these Pods ask for. A Pod without one does not count, which an event says; one whose
+    /// controller has no scale makes the number unknowable.
+    fn scale(&self, budget: &PodDisruptionBudget, own: &[Arc<Pod>]) -> Result<i32, String> {
         let mut sizes: BTreeMap<String, i32> = BTreeMap::new();
         for pod in own {
-            let namespace = ownership::namespace(&pod.metadata);
-            let set = ownership::controller_key(&pod.metadata, "ReplicaSet").and_then(|key| self.sets.get(namespace, &key.name));
-            let deployment = set.as_ref().and_then(|set| ownership::controller_key(&set.metadata, "Deployment"));
-            let deployment = deployment.and_then(|key| self.deployments.get(namespace, &key.name));
-            match (deployment, set) {
-                (Some(deployment), _) => {
-                    sizes.insert(ownership::uid(&deployment.metadata).to_owned(), deployment.spec.replicas.unwrap_or(1));
-                }
-                (None, Some(set)) => {
-                    sizes.insert(ownership::uid(&set.metadata).to_owned(), set.spec.replicas.unwrap_or(1));
-                }
-                (None, None) => {
-                    sizes.insert(ownership::uid(&pod.metadata).to_owned(), 1);
-                }
+            let Some(owner) = ownership::controller_of(&pod.metadata) else { continue };
+            if owner.kind != "ReplicaSet" {
+                let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
+                return Err(format!("{}s.{group} does not implement the scale subresource", owner.kind.to_lowercase()));
             }
+            let namespace = ownership::namespace(&pod.metadata);
+            let set = self.sets.get(namespace, &owner.name).filter(|set| ownership::uid(&set.metadata) == owner.uid);
+            let set = set.ok_or_else(|| format!("found no controllers for pod {:?}", ownership::name(&pod.metadata)))?;
+            let deployment = ownership::controller_key(&set.metadata, "Deployment");
+            let (uid, size) = match deployment.and_then(|key| self.deployments.get(namespace, &key.name)) {
+                Some(deployment) => (deployment.metadata.uid.clone(), deployment.spec.replicas),
+                None => (set.metadata.uid.clone(), set.spec.replicas),
+            };
+            sizes.insert(uid.unwrap_or_default(), size.unwrap_or(1));
         }
-        sizes.into_values().sum()
+        if own.iter().any(|pod| ownership::controller_of(&pod.metadata).is_none()) {
+            let message = format!(
+                "Pods selected by this PodDisruptionBudget (selector: {}) were found to be unmanaged. As a result, the status of the \
+                 PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set \
+                 \".spec.minAvailable\" field of the PDB to an integer value.",
+                printed(budget.spec.as_ref().and_then(|spec| spec.selector.as_ref()))
+            );
+            self.events.event(&reference(budget), EventType::Warning, "UnmanagedPods", message);
+        }
+        Ok(sizes.into_values().sum())
     }
+}
+
+/// A selector as Go prints the type.
+fn printed(selector: Option<&ApiSelector>) -> String {
+    let Some(selector) = selector else { return "nil".to_owned() };
+    let labels: String = selector.match_labels.iter().flatten().map(|(key, value)| format!("{key}: {value},")).collect();
+    let labels = format!("map[string]string{{{labels}}}");
+    let requirement = |requirement: &LabelSelectorRequirement| {
+        let values = requirement.values.as_deref().unwrap_or_default().join(" ");
+        format!("LabelSelectorRequirement{{Key:{},Operator:{},Values:[{values}],}},", requirement.key, requirement.operator)
+    };
+    let requirements: String = selector.match_expressions.iter().flatten().map(requirement).collect();
+    format!("&LabelSelector{{MatchLabels:{labels},MatchExpressions:[]LabelSelectorRequirement{{{requirements}}},}}")
 }
 
 /// A number, or a share of `total` rounded up.

@@ -12,9 +12,11 @@ mod namespace;
 mod node_lifecycle;
 mod owned_pods;
 pub(crate) mod ownership;
+mod pod_gc;
 pub(crate) mod pods;
 mod replicaset;
 mod service_account;
+mod taint_eviction;
 mod workqueue;
 
 use std::{future::Future, pin::Pin};
@@ -40,8 +42,10 @@ pub(crate) async fn run(component: Component) {
     start("node-lifecycle", |component| Box::pin(node_lifecycle::run(component)));
     start("job", |component| Box::pin(job::run(component)));
     start("namespace", |component| Box::pin(namespace::run(component)));
+    start("pod-gc", |component| Box::pin(pod_gc::run(component)));
     start("service-account", |component| Box::pin(service_account::run(component)));
     start("replicaset", |component| Box::pin(replicaset::run(component)));
+    start("taint-eviction", |component| Box::pin(taint_eviction::run(component)));
     while controllers.join_next().await.is_some() {}
 }
 

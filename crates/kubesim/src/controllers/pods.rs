@@ -8,8 +8,10 @@ use k8s_openapi::{
     jiff::{SignedDuration, Timestamp},
 };
 
+use serde_json::{Value, json};
+
 use super::ownership;
-use crate::Key;
+use crate::{Clock, Key};
 
 /// The phase; `Pending` of a Pod that has none yet.
 pub(crate) fn phase(pod: &Pod) -> &str {
@@ -44,6 +46,13 @@ pub(crate) fn is_terminating(pod: &Pod) -> bool {
 /// A condition of the Pod.
 pub(crate) fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
     pod.status.as_ref()?.conditions.iter().flatten().find(|condition| condition.type_ == kind)
+}
+
+/// The condition that says why a Pod is about to be deleted, for a patch of its status.
+pub(crate) fn disruption(reason: &str, message: &str, clock: Clock) -> Value {
+    json!({
+        "type": "DisruptionTarget", "status": "True", "reason": reason, "message": message, "lastTransitionTime": clock.time(),
+    })
 }
 
 /// Whether the Pod's condition Ready is True.

@@ -127,6 +127,12 @@ impl Means {
     /// Notes which Jobs run, and tells of those that have ended.
     fn take_stock(&self, cron: &mut CronJob, jobs: &[Arc<Job>]) {
         let mut active = cron.status.as_ref().and_then(|status| status.active.clone()).unwrap_or_default();
+        for job in jobs.iter().filter(|job| end_of(job).is_none()) {
+            if !active.iter().any(|known| known.uid == job.metadata.uid) {
+                let message = format!("Saw a job that the controller did not create or forgot: {}", ownership::name(&job.metadata));
+                self.events.event(&reference(cron), EventType::Warning, "UnexpectedJob", message);
+            }
+        }
         let mut ended = Vec::new();
         active.retain(|known| match jobs.iter().find(|job| job.metadata.uid == known.uid) {
             None => false,

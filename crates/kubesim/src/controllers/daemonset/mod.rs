@@ -1,10 +1,14 @@
 //! The DaemonSet controller: one Pod on each node that takes it (`pkg/controller/daemon`).
 
+mod back_off;
 mod history;
 mod nodes;
 mod status;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use futures::{FutureExt, future::BoxFuture, future::join_all};
 use k8s_openapi::api::{
@@ -25,6 +29,7 @@ use crate::{
     recorder::{EventType, Recorder, reference},
     selector::{LabelSelector, Selection},
 };
+use back_off::BackOff;
 
 /// The label that tells the Pods of one template from those of another.
 const REVISION_HASH: &str = "controller-revision-hash";
@@ -38,7 +43,7 @@ pub(crate) async fn run(component: Component) -> Result<(), StatusError> {
         revisions: Source::new(component.client.informer(Selection::all())?),
         nodes: Source::new(component.client.informer(Selection::all())?),
         pods: OwnedPods::new(component.client.informer(Selection::all())?),
-        means: Arc::new(Means { events, clock: component.clock, client: component.client }),
+        means: Arc::new(Means { events, clock: component.clock, client: component.client, back_off: Mutex::default() }),
     };
     control_loop::run(controller, component.clock).await;
     Ok(())
@@ -56,6 +61,7 @@ struct Means {
     client: LoopbackClient,
     clock: Clock,
     events: Recorder,
+    back_off: Mutex<BackOff>,
 }
 
 /// What one look at a set finds.
@@ -71,6 +77,9 @@ impl Controller for DaemonSetController {
 
     fn catch_up(&mut self, queue: &mut WorkQueue<Key>) {
         for delta in self.sets.changes() {
+            if let Delta::Deleted(set) = &delta {
+                self.means.back_off().forget(ownership::uid(&set.metadata));
+            }
             queue.add(ownership::key_of(&delta.object().metadata));
         }
         for delta in self.nodes.changes() {
@@ -125,7 +134,7 @@ impl Means {
             Err(error) if is_namespace_terminating(&error) => return Ok(None),
             other => other?,
         };
-        let plan = nodes::Plan::new(&found, &hash, self.clock.now());
+        let plan = self.plan(&found, &hash);
         let changed = self.carry_out(&found, &plan, &hash).await;
         let status = status::compute(&found, &plan, &hash, self.clock.now());
         if set.status.as_ref() != Some(&status) {
@@ -141,12 +150,26 @@ impl Means {
         Ok(plan.again)
     }
 
+    fn back_off(&self) -> std::sync::MutexGuard<'_, BackOff> {
+        self.back_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn plan(&self, found: &Found, hash: &str) -> nodes::Plan {
+        let (mut back_off, now) = (self.back_off(), self.clock.elapsed());
+        let uid = ownership::uid(&found.set.metadata);
+        nodes::Plan::new(found, hash, self.clock.now(), |node| back_off.wait(uid, node, now))
+    }
+
     async fn carry_out(&self, found: &Found, plan: &nodes::Plan, hash: &str) -> Result<(), StatusError> {
-        for pod in &plan.failed {
+        for pod in &plan.ended {
             let key = ownership::key_of(&pod.metadata);
+            let (kind, reason, end, what) = match pods::phase(pod) {
+                "Failed" => (EventType::Warning, "FailedDaemonPod", "failed", "kill"),
+                _ => (EventType::Normal, "SucceededDaemonPod", "succeeded", "delete"),
+            };
             let node = pods::node_name(pod);
-            let message = format!("Found failed daemon pod {}/{} on node {node}, will try to kill it", key.namespace, key.name);
-            self.events.event(&reference(&*found.set), EventType::Warning, "FailedDaemonPod", message);
+            let message = format!("Found {end} daemon pod {}/{} on node {node}, will try to {what} it", key.namespace, key.name);
+            self.events.event(&reference(&*found.set), kind, reason, message);
         }
         let (mut left, mut batch) = (plan.to_create.as_slice(), 1);
         while !left.is_empty() {

@@ -4,7 +4,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::{
-    api::core::v1::{Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec, Toleration},
+    api::{
+        apps::v1::RollingUpdateDaemonSet,
+        core::v1::{Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec, Toleration},
+    },
     apimachinery::pkg::util::intstr::IntOrString,
     jiff::Timestamp,
 };
@@ -25,9 +28,6 @@ const TOLERATED: [(&str, &str); 6] = [
     ("node.kubernetes.io/unschedulable", "NoSchedule"),
 ];
 
-/// How long the replacement of a failed daemon Pod waits at first.
-const FAILED_BACKOFF: Duration = Duration::from_secs(1);
-
 /// What is to be done, node by node.
 pub(super) struct Plan {
     /// The nodes that should have a Pod, with those that they have, the oldest first.
@@ -36,12 +36,15 @@ pub(super) struct Plan {
     pub(super) misplaced: usize,
     pub(super) to_create: Vec<String>,
     pub(super) to_delete: Vec<Arc<Pod>>,
-    pub(super) failed: Vec<Arc<Pod>>,
+    /// Those of `to_delete` that have ended.
+    pub(super) ended: Vec<Arc<Pod>>,
     pub(super) again: Option<Duration>,
 }
 
 impl Plan {
-    pub(super) fn new(found: &Found, hash: &str, now: Timestamp) -> Self {
+    /// What is to be done; `wait` says for how long a Pod that has ended on a node must stay before it goes, if it must.
+    pub(super) fn new(found: &Found, hash: &str, now: Timestamp, mut wait: impl FnMut(&str) -> Option<Duration>) -> Self {
+        let surges = rolling(found).is_some_and(|rolling| share(rolling.max_surge.as_ref(), found.nodes.len(), 0) > 0);
         let mut by_node: BTreeMap<String, Vec<Arc<Pod>>> = BTreeMap::new();
         for pod in &found.pods {
             by_node.entry(target(pod).to_owned()).or_default().push(Arc::clone(pod));
@@ -51,7 +54,7 @@ impl Plan {
             misplaced: 0,
             to_create: Vec::new(),
             to_delete: Vec::new(),
-            failed: Vec::new(),
+            ended: Vec::new(),
             again: None,
         };
         for node in &found.nodes {
@@ -59,7 +62,9 @@ impl Plan {
             let mut own = by_node.remove(name).unwrap_or_default();
             own.sort_by_key(|pod| (pod.metadata.creation_timestamp.clone(), ownership::name(&pod.metadata).to_owned()));
             let (runs, stays) = fits(found, node);
-            plan.decide(name, own, runs, stays);
+            let present = plan.clear_away(name, own, &mut wait);
+            let doubles = |own: &[Arc<Pod>]| if surges { surplus(found, own, hash, now) } else { own[1..].to_vec() };
+            plan.decide(name, present, (runs, stays), doubles);
         }
         // What is left is tied to nodes that are gone.
         plan.to_delete.extend(by_node.into_values().flatten().filter(|pod| !pods::is_deleting(pod)));
@@ -69,16 +74,30 @@ impl Plan {
         plan
     }
 
-    fn decide(&mut self, node: &str, own: Vec<Arc<Pod>>, runs: bool, stays: bool) {
-        let (failed, alive): (Vec<_>, Vec<_>) = own.into_iter().partition(|pod| pods::phase(pod) == "Failed");
-        for pod in failed.into_iter().filter(|pod| !pods::is_deleting(pod)) {
-            self.failed.push(Arc::clone(&pod));
-            self.to_delete.push(pod);
-            self.again = Some(FAILED_BACKOFF);
+    /// Has the Pods deleted that have ended; the others, unless they are ended and going.
+    fn clear_away(&mut self, node: &str, own: Vec<Arc<Pod>>, wait: &mut impl FnMut(&str) -> Option<Duration>) -> Vec<Arc<Pod>> {
+        let kept: Vec<_> = own.into_iter().filter(|pod| !(pods::is_deleting(pod) && pods::is_terminal(pod))).collect();
+        for pod in kept.iter().filter(|pod| pods::is_terminal(pod)) {
+            if let Some(left) = wait(node) {
+                self.again = Some(self.again.map_or(left, |again| again.min(left)));
+            } else {
+                self.ended.push(Arc::clone(pod));
+                self.to_delete.push(Arc::clone(pod));
+            }
         }
-        // A Pod that goes keeps its place until it is gone, unless it has ended.
-        let taken = alive.iter().any(|pod| pods::is_deleting(pod) && !pods::is_terminal(pod));
-        let mut present: Vec<_> = alive.into_iter().filter(|pod| !pods::is_deleting(pod) && !pods::is_terminal(pod)).collect();
+        kept
+    }
+
+    /// A Pod keeps its place until it is gone.
+    fn decide(
+        &mut self,
+        node: &str,
+        own: Vec<Arc<Pod>>,
+        (runs, stays): (bool, bool),
+        doubles: impl Fn(&[Arc<Pod>]) -> Vec<Arc<Pod>>,
+    ) {
+        let is_free = own.is_empty();
+        let mut present: Vec<_> = own.into_iter().filter(|pod| pods::is_active(pod)).collect();
         if !runs {
             self.misplaced += usize::from(!present.is_empty());
             if !stays {
@@ -86,11 +105,13 @@ impl Plan {
             }
             return;
         }
-        if present.is_empty() && !taken && self.again.is_none() {
+        if is_free {
             self.to_create.push(node.to_owned());
         }
         if present.len() > 1 {
-            self.to_delete.extend(present.split_off(1));
+            let surplus = doubles(&present);
+            present.retain(|pod| !surplus.iter().any(|one| Arc::ptr_eq(one, pod)));
+            self.to_delete.extend(surplus);
         }
         self.wanted.insert(node.to_owned(), present);
     }
@@ -99,31 +120,73 @@ impl Plan {
         self.to_create.is_empty() && self.to_delete.is_empty()
     }
 
-    /// Deletes Pods of old templates, as many at a time as may be unavailable.
+    /// Replaces Pods of old templates: first the new one where the strategy lets there be two, else first the deletion, for as
+    /// many at a time as may be unavailable.
     fn update(&mut self, found: &Found, hash: &str, now: Timestamp) {
         let strategy = found.set.spec.update_strategy.as_ref();
         if strategy.and_then(|strategy| strategy.type_.as_deref()) == Some("OnDelete") {
             return;
         }
-        let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
-        let most = most_unavailable(rolling.and_then(|rolling| rolling.max_unavailable.as_ref()), self.wanted.len());
-        let min_ready_seconds = found.set.spec.min_ready_seconds.unwrap_or(0);
-        let is_available = |pod: &Arc<Pod>| pods::is_available(pod, min_ready_seconds, now);
-        let old = |pod: &&Arc<Pod>| {
-            pod.metadata.labels.as_ref().and_then(|labels| labels.get(REVISION_HASH)).is_none_or(|own| own != hash)
-        };
+        let rolling = rolling(found);
+        let surge = share(rolling.and_then(|rolling| rolling.max_surge.as_ref()), self.wanted.len(), 0);
+        if surge > 0 {
+            self.surge(found, hash, surge, now);
+            return;
+        }
+        let most = share(rolling.and_then(|rolling| rolling.max_unavailable.as_ref()), self.wanted.len(), 1).max(1);
+        let is_available = |pod: &Arc<Pod>| is_available(found, pod, now);
         let unavailable = self.wanted.values().filter(|own| !own.iter().any(is_available)).count();
         let (available, broken): (Vec<_>, Vec<_>) =
-            self.wanted.values().flatten().filter(old).cloned().partition(|pod| is_available(pod));
+            self.wanted.values().flatten().filter(|pod| !has(pod, hash)).cloned().partition(|pod| is_available(pod));
         // Broken Pods are replaced at once: they are missing already.
         self.to_delete.extend(broken);
         self.to_delete.extend(available.into_iter().take(most.saturating_sub(unavailable)));
     }
+
+    /// Makes new Pods beside old ones: wherever the old one is unavailable, and on `surge` nodes more.
+    fn surge(&mut self, found: &Found, hash: &str, surge: usize, now: Timestamp) {
+        let mut under_way = 0;
+        let mut candidates = Vec::new();
+        for (node, own) in &self.wanted {
+            let (new, old): (Vec<_>, Vec<_>) = own.iter().partition(|pod| has(pod, hash));
+            match (old.first(), new.first()) {
+                (Some(_), Some(_)) => under_way += 1,
+                (Some(old), None) if is_available(found, old, now) => candidates.push(node.clone()),
+                (Some(_), None) => self.to_create.push(node.clone()),
+                (None, _) => {}
+            }
+        }
+        self.to_create.extend(candidates.into_iter().take(surge.saturating_sub(under_way)));
+    }
 }
 
-fn most_unavailable(value: Option<&IntOrString>, nodes: usize) -> usize {
+fn rolling(found: &Found) -> Option<&RollingUpdateDaemonSet> {
+    found.set.spec.update_strategy.as_ref()?.rolling_update.as_ref()
+}
+
+fn has(pod: &Pod, hash: &str) -> bool {
+    pod.metadata.labels.as_ref().and_then(|labels| labels.get(REVISION_HASH)).is_some_and(|own| own == hash)
+}
+
+fn is_available(found: &Found, pod: &Pod, now: Timestamp) -> bool {
+    pods::is_available(pod, found.set.spec.min_ready_seconds.unwrap_or(0), now)
+}
+
+/// Which of a node's Pods are too many where one of the old template and one of the new may be there: the old one goes when it is
+/// not ready, or the new one is available.
+fn surplus(found: &Found, own: &[Arc<Pod>], hash: &str, now: Timestamp) -> Vec<Arc<Pod>> {
+    let (new, old): (Vec<_>, Vec<_>) = own.iter().cloned().partition(|pod| has(pod, hash));
+    let replaced = match (old.first(), new.first()) {
+        (Some(old), Some(new)) if !pods::is_ready(old) || is_available(found, new, now) => Some(Arc::clone(old)),
+        _ => None,
+    };
+    old.into_iter().skip(1).chain(new.into_iter().skip(1)).chain(replaced).collect()
+}
+
+/// A number of nodes, or a share of `nodes` rounded up.
+fn share(value: Option<&IntOrString>, nodes: usize, default: usize) -> usize {
     match value {
-        None => 1,
+        None => default,
         Some(IntOrString::Int(number)) => usize::try_from(*number).unwrap_or(0),
         Some(IntOrString::String(share)) => {
             let percent: usize = share.trim_end_matches('%').parse().unwrap_or(0);

@@ -21,6 +21,7 @@ use crate::{
 pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+const CONTROLLER: &str = "endpointslice-controller.k8s.io";
 const HEADLESS: &str = "service.kubernetes.io/headless";
 
 /// What a Service selects; nothing of one without a selector, whose endpoints are somebody else's business.
@@ -88,24 +89,36 @@ fn reachable(pods: &[Arc<Pod>]) -> impl Iterator<Item = (&Arc<Pod>, String)> {
     alive.filter_map(|pod| address(pod).map(|address| (pod, address.to_owned())))
 }
 
-/// The slice of a Service with these Pods. The ports are those of the first Pod that has all of them.
-pub(super) fn slice(service: &Service, pods: &[Arc<Pod>]) -> EndpointSlice {
+/// The slices of a Service with these Pods: one for each set of ports, because a named port may have different numbers; one
+/// without ports and endpoints if there are no Pods.
+pub(super) fn slices(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSlice> {
+    let mut by_ports: BTreeMap<Ports, Vec<Endpoint>> = BTreeMap::new();
+    for (pod, address) in reachable(pods) {
+        by_ports.entry(ports(service, pod)).or_default().push(endpoint(service, pod, address));
+    }
+    if by_ports.is_empty() {
+        by_ports.insert(Ports::new(), Vec::new());
+    }
+    by_ports.into_iter().map(|(ports, endpoints)| slice(service, ports, endpoints)).collect()
+}
+
+fn endpoint(service: &Service, pod: &Pod, address: String) -> Endpoint {
+    let (serving, terminating) = (pods::is_ready(pod), pods::is_deleting(pod));
+    Endpoint {
+        addresses: vec![address],
+        conditions: Some(EndpointConditions {
+            ready: Some(publishes_unready(service) || (serving && !terminating)),
+            serving: Some(serving),
+            terminating: Some(terminating),
+        }),
+        node_name: Some(pods::node_name(pod).to_owned()),
+        target_ref: Some(target(pod)),
+        ..Endpoint::default()
+    }
+}
+
+fn slice(service: &Service, ports: Ports, endpoints: Vec<Endpoint>) -> EndpointSlice {
     let name = ownership::name(&service.metadata);
-    let endpoint = |(pod, address): (&Arc<Pod>, String)| {
-        let (serving, terminating) = (pods::is_ready(pod), pods::is_deleting(pod));
-        Endpoint {
-            addresses: vec![address],
-            conditions: Some(EndpointConditions {
-                ready: Some(publishes_unready(service) || (serving && !terminating)),
-                serving: Some(serving),
-                terminating: Some(terminating),
-            }),
-            node_name: Some(pods::node_name(pod).to_owned()),
-            target_ref: Some(target(pod)),
-            ..Endpoint::default()
-        }
-    };
-    let of_pods = reachable(pods).map(|(pod, _)| ports(service, pod)).max_by_key(Vec::len);
     let port = |(name, protocol, number): (Option<String>, String, i32)| EndpointPort {
         name: Some(name.unwrap_or_default()),
         protocol: Some(protocol),
@@ -114,7 +127,7 @@ pub(super) fn slice(service: &Service, pods: &[Arc<Pod>]) -> EndpointSlice {
     };
     let mut labels: BTreeMap<String, String> = service.metadata.labels.clone().unwrap_or_default();
     labels.insert(SERVICE_NAME.to_owned(), name.to_owned());
-    labels.insert(MANAGED_BY.to_owned(), "endpointslice-controller.k8s.io".to_owned());
+    labels.insert(MANAGED_BY.to_owned(), CONTROLLER.to_owned());
     if is_headless(service) {
         labels.insert(HEADLESS.to_owned(), String::new());
     }
@@ -127,9 +140,15 @@ pub(super) fn slice(service: &Service, pods: &[Arc<Pod>]) -> EndpointSlice {
             ..ObjectMeta::default()
         },
         address_type: "IPv4".to_owned(),
-        endpoints: Some(reachable(pods).map(endpoint).collect()),
-        ports: Some(of_pods.unwrap_or_default().into_iter().map(port).collect()),
+        endpoints: Some(endpoints),
+        ports: Some(ports.into_iter().map(port).collect()),
     }
+}
+
+/// Whether a slice is of this Service and this controller: others may make slices of their own.
+pub(super) fn is_own(slice: &EndpointSlice, service: &str) -> bool {
+    let label = |name: &str| slice.metadata.labels.as_ref().and_then(|labels| labels.get(name)).map(String::as_str);
+    label(SERVICE_NAME) == Some(service) && label(MANAGED_BY) == Some(CONTROLLER)
 }
 
 /// The Endpoints of a Service with these Pods.
@@ -147,7 +166,10 @@ pub(super) fn endpoints(service: &Service, pods: &[Arc<Pod>]) -> Endpoints {
         port: number,
         app_protocol: None,
     };
-    let some = |addresses: Vec<EndpointAddress>| (!addresses.is_empty()).then_some(addresses);
+    let some = |mut addresses: Vec<EndpointAddress>| {
+        addresses.sort_by(|a, b| a.ip.cmp(&b.ip));
+        (!addresses.is_empty()).then_some(addresses)
+    };
     let subset = |(ports, (ready, unready)): (Ports, (Vec<_>, Vec<_>))| EndpointSubset {
         addresses: some(ready),
         not_ready_addresses: some(unready),

@@ -74,10 +74,8 @@ impl Controller for EndpointSliceController {
 
     fn reconcile(&mut self, key: &Key) -> BoxFuture<'static, Outcome> {
         let client = Arc::clone(&self.client);
-        let slices: Vec<_> = self.slices.cache().in_namespace(&key.namespace).cloned().collect();
-        let slice = slices
-            .into_iter()
-            .find(|slice| slice.metadata.labels.as_ref().and_then(|labels| labels.get(content::SERVICE_NAME)) == Some(&key.name));
+        let slices = self.slices.cache().in_namespace(&key.namespace);
+        let slices: Vec<_> = slices.filter(|slice| content::is_own(slice, &key.name)).cloned().collect();
         let endpoints = self.endpoints.get(&key.namespace, &key.name);
         let service = self.services.get(&key.namespace, &key.name);
         let selected = service.as_ref().and_then(|service| Some((Arc::clone(service), content::selector(service)?)));
@@ -96,7 +94,7 @@ impl Controller for EndpointSliceController {
         let pods = self.pods.cache().in_namespace(&key.namespace).filter(|pod| selector.matches(pod.metadata.labels.as_ref()));
         let pods: Vec<_> = pods.cloned().collect();
         async move {
-            write_slice(&client, content::slice(&service, &pods), slice.as_deref()).await?;
+            write_slices(&client, content::slices(&service, &pods), slices).await?;
             write_endpoints(&client, content::endpoints(&service, &pods), endpoints.as_deref()).await?;
             Ok(None)
         }
@@ -124,8 +122,34 @@ impl EndpointSliceController {
     }
 }
 
-async fn write_slice(client: &LoopbackClient, wanted: EndpointSlice, known: Option<&EndpointSlice>) -> Result<(), StatusError> {
-    let Some(known) = known else { return ignore_missing(client.create(&wanted).await.map(drop)) };
+/// Brings the slices to what is wanted (`endpointslice/reconciler.go:reconcileByPortMapping`): one with the same ports is kept, and
+/// one that is no longer wanted becomes another before it goes.
+async fn write_slices(
+    client: &LoopbackClient,
+    wanted: Vec<EndpointSlice>,
+    mut known: Vec<Arc<EndpointSlice>>,
+) -> Result<(), StatusError> {
+    let mut changed = Vec::new();
+    for wanted in wanted {
+        match known.iter().position(|known| known.ports == wanted.ports) {
+            Some(index) => update_slice(client, wanted, &known.swap_remove(index)).await?,
+            None => changed.push(wanted),
+        }
+    }
+    for wanted in changed {
+        match known.pop() {
+            Some(known) => update_slice(client, wanted, &known).await?,
+            None => ignore_missing(client.create(&wanted).await.map(drop))?,
+        }
+    }
+    for unwanted in known {
+        let key = ownership::key_of(&unwanted.metadata);
+        ignore_missing(client.delete::<EndpointSlice>(&key.namespace, &key.name, &DeleteOptions::default()).await)?;
+    }
+    Ok(())
+}
+
+async fn update_slice(client: &LoopbackClient, wanted: EndpointSlice, known: &EndpointSlice) -> Result<(), StatusError> {
     let mut updated = known.clone();
     updated.endpoints = wanted.endpoints;
     updated.ports = wanted.ports;

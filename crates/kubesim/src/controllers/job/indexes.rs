@@ -11,11 +11,11 @@ pub(super) fn of(pod: &Pod) -> Option<i32> {
     pod.metadata.annotations.as_ref()?.get(INDEX)?.parse().ok()
 }
 
-/// Reads `1,3-5,7`.
-pub(super) fn parse(text: &str) -> BTreeSet<i32> {
+/// Reads `1,3-5,7`, without what is not below `completions`.
+pub(super) fn parse(text: &str, completions: i32) -> BTreeSet<i32> {
     let range = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        Some(first.parse::<i32>().ok()?..=last.parse::<i32>().ok()?)
+        Some(first.parse::<i32>().ok()?.max(0)..=last.parse::<i32>().ok()?.min(completions - 1))
     };
     text.split(',').filter_map(range).flatten().collect()
 }
@@ -44,7 +44,8 @@ mod tests {
     #[test]
     fn runs_of_indexes_are_ranges() {
         assert_eq!(print(&[0, 1, 3, 4, 5, 7].into()), "0,1,3-5,7");
-        assert_eq!(parse("0,1,3-5,7"), [0, 1, 3, 4, 5, 7].into());
-        assert!(parse("").is_empty());
+        assert_eq!(parse("0,1,3-5,7", 8), [0, 1, 3, 4, 5, 7].into());
+        assert_eq!(parse("0-2147483647", 3), [0, 1, 2].into());
+        assert!(parse("", 8).is_empty());
     }
 }

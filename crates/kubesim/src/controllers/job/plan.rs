@@ -18,6 +18,9 @@ use crate::controllers::{ownership, pods};
 const BACKOFF: Duration = Duration::from_secs(10);
 const MAX_BACKOFF: Duration = Duration::from_mins(10);
 
+/// How many Pods one look makes or deletes at most (`job_controller.go:MaxPodCreateDeletePerSync`).
+const MAX_CHANGES: usize = 500;
+
 /// Why a Job fails.
 pub(super) struct Failure {
     pub(super) reason: &'static str,
@@ -58,7 +61,7 @@ impl Plan {
         let active: Vec<_> = all.iter().filter(|pod| pods::is_active(pod)).cloned().collect();
         let is_indexed = spec.completion_mode.as_deref() == Some("Indexed");
         let completed_indexes = is_indexed.then(|| {
-            let mut done = indexes::parse(status.completed_indexes.as_deref().unwrap_or_default());
+            let mut done = indexes::parse(status.completed_indexes.as_deref().unwrap_or_default(), spec.completions.unwrap_or(0));
             done.extend(succeeded.iter().filter_map(|pod| indexes::of(pod)));
             done
         });
@@ -138,12 +141,13 @@ impl Plan {
         let wanted = usize::try_from(wanted).unwrap_or(0);
         if active.len() > wanted {
             active.sort_by_key(|pod| (pods::is_ready(pod), ownership::uid(&pod.metadata).to_owned()));
-            active.truncate(active.len() - wanted);
+            active.truncate((active.len() - wanted).min(MAX_CHANGES));
             self.delete(active);
         } else if active.len() < wanted {
             let wait = backoff(all, now);
             if wait.is_zero() {
-                self.to_create = self.indexes_to_create(spec, &active, wanted - active.len());
+                self.to_create = self.indexes_to_create(spec, &active, (wanted - active.len()).min(MAX_CHANGES));
+                self.again = (self.to_create.len() == MAX_CHANGES).then_some(super::BATCH);
             } else {
                 self.again = Some(wait);
             }

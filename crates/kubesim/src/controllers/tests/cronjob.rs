@@ -58,3 +58,16 @@ async fn a_replaced_job_goes_with_its_pod() {
     assert_eq!(bench.list::<Job>().await.len(), 1);
     assert_eq!(bench.pods().await.len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_somebody_else_has_made_is_told_of() {
+    let bench = Bench::new(4).await;
+    let tick = bench.create::<CronJob>(cron("Allow", "Running")).await;
+    let mut job = cron("Allow", "Running")["spec"]["jobTemplate"].clone();
+    let owner = crate::controllers::ownership::controller_reference::<CronJob>(&tick.metadata);
+    job["metadata"] = json!({"name": "by-hand", "namespace": "default", "ownerReferences": [owner]});
+    bench.create::<Job>(job).await;
+    bench.wait(61).await;
+    let events: Vec<_> = bench.events("CronJob").await.into_iter().filter(|event| event.starts_with("Unexpected")).collect();
+    assert_eq!(events, ["UnexpectedJob: Saw a job that the controller did not create or forgot: by-hand"]);
+}

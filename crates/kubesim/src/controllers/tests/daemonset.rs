@@ -55,3 +55,36 @@ async fn an_update_replaces_one_pod_after_the_other() {
     revisions.sort_unstable();
     assert_eq!(revisions, [Some(1), Some(2)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_surge_makes_the_new_pod_before_the_old_one_goes() {
+    let bench = Bench::new(3).await;
+    bench.add_node("second", json!({})).await;
+    let mut surging = agent();
+    surging["spec"]["updateStrategy"] = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
+    bench.create::<DaemonSet>(surging).await;
+    bench.wait(5).await;
+    bench.patch::<DaemonSet>("agent", json!({"spec": {"template": template("b", true)}})).await;
+    let (mut fewest, mut most) = (2, 2);
+    for _ in 0..150 {
+        bench.clock.sleep(Duration::from_millis(100)).await;
+        let ready = bench.pods().await.iter().filter(|pod| crate::controllers::pods::is_ready(pod)).count();
+        let active = bench.pods().await.iter().filter(|pod| crate::controllers::pods::is_active(pod)).count();
+        (fewest, most) = (fewest.min(ready), most.max(active));
+    }
+    assert_eq!((fewest, most), (2, 3));
+    let images: Vec<_> = bench.pods().await.iter().map(|pod| pod.spec.as_ref().unwrap().containers[0].image.clone()).collect();
+    assert_eq!(images, [Some("b".to_owned()), Some("b".to_owned())]);
+}
+
+/// A daemon Pod that fails again and again is replaced after a pause that doubles.
+#[tokio::test(start_paused = true)]
+async fn failing_pods_are_replaced_ever_later() {
+    let bench = Bench::new(4).await;
+    let mut failing = agent();
+    failing["spec"]["template"]["metadata"]["annotations"] = json!({"ends": "Failed"});
+    bench.create::<DaemonSet>(failing).await;
+    bench.wait(100).await;
+    let made = bench.events("DaemonSet").await.iter().filter(|event| event.starts_with("SuccessfulCreate")).count();
+    assert_eq!(made, 8, "after about 2, 4, 6, 10, 18, 34 and 66 seconds");
+}

@@ -102,3 +102,11 @@ async fn a_job_that_says_no_labels_has_those_by_which_its_pods_are_found() {
     let labels: Vec<&str> = work.metadata.labels.iter().flatten().map(|(key, _)| key.as_str()).collect();
     assert_eq!(labels, ["batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "controller-uid", "job-name"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_grows_by_five_hundred_pods_at_a_time() {
+    let bench = Bench::empty(6);
+    bench.create::<Job>(job(json!({"parallelism": i32::MAX, "completions": i32::MAX}), "never")).await;
+    bench.clock.sleep(Duration::from_millis(900)).await;
+    assert_eq!(bench.pods().await.len(), 500);
+}

@@ -4,7 +4,10 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{
+    coordination::v1::Lease,
+    core::v1::{Node, Pod},
+};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -15,6 +18,7 @@ pub(super) async fn run(component: Component) {
     let mut pods = client.informer::<Pod>(Selection::all()).unwrap();
     let (mut started, mut stopping) = (BTreeSet::new(), BTreeSet::new());
     let mut tasks = JoinSet::new();
+    tasks.spawn(renew_leases(client.fork("leases"), component.clock));
     loop {
         let delta = pods.next().await;
         let pod = Arc::clone(delta.object());
@@ -28,6 +32,23 @@ pub(super) async fn run(component: Component) {
             }
         } else if started.insert(uid) {
             tasks.spawn(start(Arc::clone(&client), component.clock, pod));
+        }
+    }
+}
+
+/// Renews the leases of all nodes, with which they live on.
+async fn renew_leases(client: LoopbackClient, clock: Clock) {
+    let mut nodes = client.informer::<Node>(Selection::all()).unwrap();
+    loop {
+        clock.sleep(Duration::from_secs(20)).await;
+        nodes.catch_up();
+        for name in nodes.iter().filter_map(|node| node.metadata.name.as_deref()) {
+            let spec = json!({"holderIdentity": name, "renewTime": clock.micro_time()});
+            let renewed = client.patch::<Lease>("kube-node-lease", name, &Patch::Merge(json!({"spec": spec}))).await;
+            if renewed.is_err_and(|error| error.is_not_found()) {
+                let lease = json!({"metadata": {"name": name, "namespace": "kube-node-lease"}, "spec": spec});
+                client.create::<Lease>(&super::of(lease)).await.unwrap();
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ mod daemonset;
 mod deployment;
 mod job;
 mod kubelet;
+mod nodes;
 mod scale;
 mod services;
 
@@ -35,12 +36,12 @@ pub(crate) fn of<K: Kind>(value: Value) -> K {
 }
 
 impl Bench {
-    /// A cluster with the namespace `default` and no nodes.
+    /// A cluster with the namespaces `default` and `kube-node-lease`, and no nodes.
     pub(crate) fn empty(seed: u64) -> Self {
         let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
         let root = Random::from_seed(seed);
         let api = ApiServer::new(Store::default(), clock, Version::LATEST, root.fork("apiserver"));
-        api.bootstrap(&["default"]);
+        api.bootstrap(&["default", "kube-node-lease"]);
         let component = |name: &'static str| Component {
             client: LoopbackClient::new(api.clone(), name, root.fork(name).fork("client")),
             clock,

@@ -1,13 +1,14 @@
-//! What belongs to Services, nodes and budgets.
+//! What belongs to Services and budgets.
 
 use k8s_openapi::api::{
+    apps::v1::DaemonSet,
     core::v1::{Endpoints, Service},
     discovery::v1::EndpointSlice,
     policy::v1::PodDisruptionBudget,
 };
 
 use super::*;
-use crate::DeleteOptions;
+use crate::{DeleteOptions, controllers::pods::condition};
 
 #[tokio::test(start_paused = true)]
 async fn endpoints_follow_the_readiness_of_pods() {
@@ -53,45 +54,6 @@ async fn endpoints_follow_the_readiness_of_pods() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cordoned_node_is_tainted_and_released() {
-    let bench = Bench::new(2).await;
-    let cordon = |on: bool| Patch::Merge(json!({"spec": {"unschedulable": on}}));
-    let taints = || async {
-        let node = bench.client.get::<Node>("", "node").await.unwrap();
-        node.spec.iter().flat_map(|spec| spec.taints.clone().unwrap_or_default()).map(|taint| taint.key).collect::<Vec<_>>()
-    };
-    bench.client.patch::<Node>("", "node", &cordon(true)).await.unwrap();
-    bench.wait(1).await;
-    assert_eq!(taints().await, ["node.kubernetes.io/unschedulable"]);
-    bench.client.patch::<Node>("", "node", &cordon(false)).await.unwrap();
-    bench.wait(1).await;
-    assert!(taints().await.is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_hard_taint_evicts_pods_when_their_tolerance_ends() {
-    let bench = Bench::new(3).await;
-    let pod = |name: &str, tolerations: Value| {
-        let spec = json!({"containers": [{"name": "c", "image": "i"}], "tolerations": tolerations});
-        json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec})
-    };
-    let tolerate =
-        |seconds: Value| json!([{"key": "k", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}]);
-    bench.create::<Pod>(pod("none", json!([]))).await;
-    bench.create::<Pod>(pod("patient", tolerate(json!(30)))).await;
-    bench.create::<Pod>(pod("always", tolerate(Value::Null))).await;
-    bench.wait(5).await;
-    let taint =
-        Patch::Merge(json!({"spec": {"taints": [{"key": "k", "effect": "NoExecute", "timeAdded": "2026-01-01T00:00:05Z"}]}}));
-    bench.client.patch::<Node>("", "node", &taint).await.unwrap();
-    bench.wait(5).await;
-    let names = || async { bench.pods().await.iter().map(|pod| pod.metadata.name.clone().unwrap()).collect::<Vec<_>>() };
-    assert_eq!(names().await, ["always", "patient"]);
-    bench.wait(30).await;
-    assert_eq!(names().await, ["always"]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_budget_lets_only_so_many_pods_go() {
     let bench = Bench::new(4).await;
     bench.create::<Deployment>(web(3, "a", true)).await;
@@ -105,6 +67,8 @@ async fn a_budget_lets_only_so_many_pods_go() {
     assert_eq!(allowed().await, Some(1));
     let pods: Vec<_> = bench.pods().await.iter().map(|pod| pod.metadata.name.clone().unwrap()).collect();
     bench.client.evict("default", &pods[0], &DeleteOptions::default()).await.unwrap();
+    let reason = condition(&bench.get::<Pod>(&pods[0]).await.unwrap(), "DisruptionTarget").unwrap().reason.clone();
+    assert_eq!(reason.as_deref(), Some("EvictionByEvictionAPI"));
     let refused = bench.client.evict("default", &pods[1], &DeleteOptions::default()).await.unwrap_err();
     assert_eq!((refused.code(), refused.message()), (429, "Cannot evict pod as it would violate the pod's disruption budget."));
     assert_eq!(
@@ -114,4 +78,88 @@ async fn a_budget_lets_only_so_many_pods_go() {
     bench.wait(10).await;
     assert_eq!(allowed().await, Some(1), "the replacement is ready");
     bench.client.evict("default", &pods[1], &DeleteOptions::default()).await.unwrap();
+}
+
+/// What no controller has made has no size of which a share could go.
+#[tokio::test(start_paused = true)]
+async fn a_budget_does_not_count_pods_without_a_controller() {
+    let bench = Bench::new(5).await;
+    let budget = |name: &str, app: &str| {
+        json!({
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": app}}},
+        })
+    };
+    bench.create::<PodDisruptionBudget>(budget("empty", "nobody")).await;
+    bench.create::<PodDisruptionBudget>(budget("bare", "bare")).await;
+    bench.create::<PodDisruptionBudget>(budget("agents", "web")).await;
+    let pod = json!({
+        "metadata": {"name": "bare", "namespace": "default", "labels": {"app": "bare"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    });
+    bench.create::<Pod>(pod).await;
+    let agents = json!({
+        "metadata": {"name": "agents", "namespace": "default"},
+        "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": template("a", true)},
+    });
+    bench.create::<DaemonSet>(agents).await;
+    bench.wait(10).await;
+    let status = bench.get::<PodDisruptionBudget>("bare").await.unwrap().status.clone().unwrap();
+    assert_eq!((status.expected_pods, status.current_healthy, status.disruptions_allowed), (Some(0), Some(1), Some(0)));
+    let failed = bench.get::<PodDisruptionBudget>("agents").await.unwrap().status.clone().unwrap();
+    let failed = &failed.conditions.unwrap()[0];
+    assert_eq!(
+        (failed.reason.as_str(), failed.message.as_str()),
+        ("SyncFailed", "daemonsets.apps does not implement the scale subresource")
+    );
+    let events = bench.events("PodDisruptionBudget").await;
+    assert!(events.contains(&"NoPods: No matching pods found".to_owned()));
+    let selector =
+        "(selector: &LabelSelector{MatchLabels:map[string]string{app: bare,},MatchExpressions:[]LabelSelectorRequirement{},})";
+    assert!(events.iter().any(|event| event.starts_with("UnmanagedPods: ") && event.contains(selector)), "{events:?}");
+}
+
+/// Two versions of a Deployment may listen on different ports of the same name.
+#[tokio::test(start_paused = true)]
+async fn pods_with_different_ports_are_in_different_slices() {
+    let bench = Bench::new(6).await;
+    let service = json!({
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": "http"}]},
+    });
+    bench.create::<Service>(service).await;
+    let foreign = json!({
+        "metadata": {"name": "foreign", "namespace": "default", "labels": {"kubernetes.io/service-name": "web"}},
+        "addressType": "IPv4", "endpoints": [],
+    });
+    bench.create::<EndpointSlice>(foreign).await;
+    for (name, port) in [("b", 8080), ("c", 9090), ("a", 8080)] {
+        let container = json!({"name": "c", "image": "i", "ports": [{"name": "http", "containerPort": port}]});
+        let pod = json!({
+            "metadata": {"name": name, "namespace": "default", "labels": {"app": "web"}},
+            "spec": {"containers": [container]},
+        });
+        bench.create::<Pod>(pod).await;
+        bench.wait(2).await;
+    }
+    let slices = async || {
+        let mut found: Vec<_> = bench
+            .list::<EndpointSlice>()
+            .await
+            .iter()
+            .map(|slice| {
+                let ports: Vec<_> = slice.ports.iter().flatten().map(|port| port.port.unwrap()).collect();
+                (ports, slice.endpoints.iter().flatten().count())
+            })
+            .collect();
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(slices().await, [(vec![], 0), (vec![8080], 2), (vec![9090], 1)]);
+    let endpoints = bench.get::<Endpoints>("web").await.unwrap();
+    let addresses = endpoints.subsets.as_ref().unwrap()[0].addresses.as_ref().unwrap();
+    assert!(addresses.is_sorted_by_key(|address| &address.ip), "{addresses:?}");
+    bench.client.delete::<Pod>("default", "c", &DeleteOptions::now()).await.unwrap();
+    bench.wait(2).await;
+    assert_eq!(slices().await, [(vec![], 0), (vec![8080], 2)]);
 }
