@@ -107,6 +107,7 @@ impl Proxy {
     pub(crate) async fn start(client: Client) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback can be listened on");
         let address = listener.local_addr().expect("it has an address");
+        #[expect(clippy::disallowed_methods, reason = "it runs in real time, where there is chance anyway")]
         let (outage, _) = watch::channel(None);
         let shared = Arc::new(Shared { client, outage, trigger: Mutex::default(), counts: Mutex::default() });
         let task = tokio::spawn(listen(listener, address, Arc::clone(&shared)));

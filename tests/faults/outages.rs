@@ -180,6 +180,7 @@ pub(crate) async fn during_a_step() {
     let faults = HARMLESS.into_iter().chain([Fault::Expired, Fault::Gone]);
     join_all(faults.map(async |fault| {
         let case = Case::new("step", fault, STEP).await;
+        #[expect(clippy::disallowed_methods, reason = "it has one receiver, so there is no order of waking")]
         let (seen, seeing) = watch::channel(Seen::default());
         let namespace = RefCell::new(String::new());
         let progress = |event: &Progress| match event {

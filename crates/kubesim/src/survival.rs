@@ -97,7 +97,7 @@ proptest! {
                     let path = format!("{}/o{index}", collection(kind));
                     request(&cluster, "PATCH", &path, &json!({"spec": {"replicas": replicas}})).await;
                 }
-                cluster.clock().sleep(Duration::from_secs(60)).await;
+                cluster.clock().sleep(Duration::from_mins(1)).await;
                 for (index, (kind, _)) in objects.iter().enumerate() {
                     request(&cluster, "DELETE", &format!("{}/o{index}", collection(kind)), &json!({})).await;
                 }

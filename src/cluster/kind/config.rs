@@ -62,7 +62,9 @@ pub(crate) fn merge(user: Option<&str>, nodes: u32, run: &str) -> Result<Merged,
         let problem = format!("it lists {}, and the scenarios need {nodes}", count(list.len(), "node"));
         return Err(ConfigError { line: None, problem });
     }
-    list.iter_mut().for_each(|node| label(node, run));
+    for node in &mut list {
+        label(node, run);
+    }
     config.insert("nodes".to_owned(), Value::Array(list));
     let name = config.get("name").and_then(Value::as_str).map(str::to_owned);
     Ok(Merged { text: Value::Object(config).to_string(), name })

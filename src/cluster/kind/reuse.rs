@@ -112,7 +112,7 @@ impl KindProvider {
         let removals = async {
             let removals = earlier.iter().map(|(name, run)| namespace::remove(client, name, run, namespace::REMOVAL_LIMIT));
             let problems: Vec<String> =
-                join_all(removals).await.into_iter().filter_map(|removed| removed.err()).map(|error| error.with_hint()).collect();
+                join_all(removals).await.into_iter().filter_map(Result::err).map(|error| error.with_hint()).collect();
             if problems.is_empty() { Ok(()) } else { Err(ProvisionError { problem: problems.join("\n"), hint: None }) }
         };
         let text = format!("Removing {} of earlier runs", count(earlier.len(), "namespace"));

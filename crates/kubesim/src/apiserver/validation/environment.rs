@@ -1,4 +1,4 @@
-//! Environments (pkg/apis/core/validation:ValidateEnv, ValidateEnvFrom).
+//! Environments (`pkg/apis/core/validation:ValidateEnv`, `ValidateEnvFrom`).
 
 use serde_json::Value;
 

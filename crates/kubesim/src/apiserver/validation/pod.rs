@@ -1,4 +1,4 @@
-//! Pods and the templates that make them (pkg/apis/core/validation:ValidatePodCreate, ValidatePodTemplateSpec).
+//! Pods and the templates that make them (`pkg/apis/core/validation:ValidatePodCreate`, `ValidatePodTemplateSpec`).
 
 use std::collections::BTreeSet;
 

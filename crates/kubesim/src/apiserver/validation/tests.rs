@@ -25,6 +25,7 @@ fn message(resource: &Resource, mut object: Value) -> String {
 }
 
 /// The object of a name with a spec.
+#[expect(clippy::needless_pass_by_value, reason = "literals are given")]
 fn named(spec: Value) -> Value {
     json!({"metadata": {"name": "x", "namespace": "n", "uid": "u"}, "spec": spec})
 }

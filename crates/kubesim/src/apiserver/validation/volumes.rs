@@ -1,4 +1,4 @@
-//! Volumes and where they are mounted (pkg/apis/core/validation:ValidateVolumes, ValidateVolumeMounts).
+//! Volumes and where they are mounted (`pkg/apis/core/validation:ValidateVolumes`, `ValidateVolumeMounts`).
 
 use std::collections::BTreeSet;
 
