@@ -92,7 +92,7 @@ fn processor_time(work: impl FnOnce()) -> Duration {
     };
     let before = so_far();
     work();
-    so_far() - before
+    so_far().saturating_sub(before)
 }
 
 fn hour(pods: usize) -> Duration {
