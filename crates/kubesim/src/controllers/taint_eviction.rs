@@ -92,7 +92,7 @@ impl Controller for TaintEvictionController {
             self.cancel(key);
         } else if since.saturating_add(stays) > now {
             self.scheduled.insert(key.clone(), (pod, since));
-            let left = since.saturating_add(stays) - now;
+            let left = since.saturating_add(stays).saturating_sub(now);
             return futures::future::ready(Ok(Some(left))).boxed();
         }
         self.scheduled.remove(key);

@@ -14,9 +14,9 @@ impl BackOff {
     /// Counts a failure of the set `uid` on a node, unless the last one was too short a time ago: then how long it has to wait.
     pub(super) fn wait(&mut self, uid: &str, node: &str, now: Duration) -> Option<Duration> {
         let known = self.0.get(&(uid.to_owned(), node.to_owned())).copied();
-        let known = known.filter(|(_, since)| now - *since <= 2 * LONGEST);
+        let known = known.filter(|(_, since)| now.saturating_sub(*since) <= 2 * LONGEST);
         let pause = match known {
-            Some((pause, since)) if now - since < pause => return Some(pause),
+            Some((pause, since)) if now.saturating_sub(since) < pause => return Some(pause),
             Some((pause, _)) => (2 * pause).min(LONGEST),
             None => FIRST,
         };

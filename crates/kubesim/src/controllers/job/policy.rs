@@ -44,8 +44,8 @@ fn matching(rule: &PodFailurePolicyRule, pod: &Pod) -> Option<String> {
     let key = ownership::key_of(&pod.metadata);
     let status = pod.status.as_ref()?;
     if let Some(codes) = &rule.on_exit_codes {
-        let containers = status.container_statuses.iter().flatten().chain(status.init_container_statuses.iter().flatten());
-        let (name, code) = containers.filter_map(|container| exit_code(codes, container)).next()?;
+        let mut containers = status.container_statuses.iter().flatten().chain(status.init_container_statuses.iter().flatten());
+        let (name, code) = containers.find_map(|container| exit_code(codes, container))?;
         return Some(format!("Container {name} for pod {}/{} failed with exit code {code}", key.namespace, key.name));
     }
     let holds = |kind: &str, status: &str| pods::condition(pod, kind).is_some_and(|condition| condition.status == status);

@@ -46,7 +46,7 @@ impl Heartbeats {
             }
             let grace = if ready.is_some() { GRACE } else { STARTUP_GRACE };
             let is_known = |kind: &&str| condition(node, kind).is_none_or(|condition| condition.status != "Unknown");
-            if now - *since > grace && DOUBTED.iter().any(is_known) {
+            if now.saturating_sub(*since) > grace && DOUBTED.iter().any(is_known) {
                 silent.insert(name.to_owned());
             }
         }

@@ -6,12 +6,12 @@ use kube::api::{Api, ListParams, PostParams};
 use super::*;
 use crate::{Cluster, DeleteOptions, controllers::pods};
 
-fn pod(name: &str, tolerations: Value) -> Value {
+fn pod(name: &str, tolerations: &Value) -> Value {
     let spec = json!({"containers": [{"name": "c", "image": "i"}], "tolerations": tolerations});
     json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec})
 }
 
-fn tolerate(seconds: Value) -> Value {
+fn tolerate(seconds: &Value) -> Value {
     json!([{"key": "k", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}])
 }
 
@@ -38,9 +38,9 @@ async fn a_cordoned_node_is_tainted_and_released() {
 #[tokio::test(start_paused = true)]
 async fn a_hard_taint_evicts_pods_when_their_tolerance_ends() {
     let bench = Bench::new(3).await;
-    bench.create::<Pod>(pod("none", json!([]))).await;
-    bench.create::<Pod>(pod("patient", tolerate(json!(30)))).await;
-    bench.create::<Pod>(pod("always", tolerate(Value::Null))).await;
+    bench.create::<Pod>(pod("none", &json!([]))).await;
+    bench.create::<Pod>(pod("patient", &tolerate(&json!(30)))).await;
+    bench.create::<Pod>(pod("always", &tolerate(&Value::Null))).await;
     bench.wait(5).await;
     taint(&bench, json!([{"key": "k", "effect": "NoExecute"}])).await;
     bench.wait(5).await;
@@ -61,12 +61,12 @@ async fn an_eviction_is_counted_from_when_it_was_scheduled_and_cancelled_with_it
     let bench = Bench::new(5).await;
     let old = json!([{"key": "k", "effect": "NoExecute", "timeAdded": "2025-01-01T00:00:00Z"}]);
     taint(&bench, old).await;
-    bench.create::<Pod>(pod("late", tolerate(json!(30)))).await;
+    bench.create::<Pod>(pod("late", &tolerate(&json!(30)))).await;
     bench.wait(20).await;
-    assert!(!pods::is_deleting(&*bench.get::<Pod>("late").await.unwrap()));
+    assert!(!pods::is_deleting(&bench.get::<Pod>("late").await.unwrap()));
     taint(&bench, json!([])).await;
     bench.wait(30).await;
-    assert!(pods::is_active(&*bench.get::<Pod>("late").await.unwrap()));
+    assert!(pods::is_active(&bench.get::<Pod>("late").await.unwrap()));
     let told: Vec<_> = bench.events("Pod").await.into_iter().filter(|event| event.starts_with("TaintManager")).collect();
     assert_eq!(told, ["TaintManagerEviction: Cancelling deletion of Pod default/late"]);
 }
@@ -74,7 +74,7 @@ async fn an_eviction_is_counted_from_when_it_was_scheduled_and_cancelled_with_it
 #[tokio::test(start_paused = true)]
 async fn the_pods_of_a_node_that_is_gone_are_collected() {
     let bench = Bench::new(6).await;
-    bench.create::<Pod>(pod("left", json!([]))).await;
+    bench.create::<Pod>(pod("left", &json!([]))).await;
     bench.wait(5).await;
     bench.client.delete::<Node>("", "node", &DeleteOptions::default()).await.unwrap();
     bench.wait(35).await;
@@ -99,7 +99,7 @@ async fn two_workers() -> (Cluster, Api<Node>, Api<Pod>) {
     cluster.ready().await.unwrap();
     let (nodes, pods) = (Api::all(cluster.client()), Api::<Pod>::default_namespaced(cluster.client()));
     for (name, node) in [("first", "kubesim-worker"), ("second", "kubesim-worker2")] {
-        let mut pod = pod(name, json!([]));
+        let mut pod = pod(name, &json!([]));
         pod["spec"]["nodeName"] = json!(node);
         pod["spec"]["terminationGracePeriodSeconds"] = json!(1);
         pods.create(&PostParams::default(), &of(pod)).await.unwrap();
@@ -150,7 +150,7 @@ async fn nothing_is_evicted_when_all_nodes_are_silent() {
     for node in ["kubesim-control-plane", "kubesim-worker", "kubesim-worker2"] {
         cluster.stop_kubelet(node).unwrap();
     }
-    cluster.clock().sleep(Duration::from_secs(600)).await;
+    cluster.clock().sleep(Duration::from_mins(10)).await;
     let taints = nodes.get("kubesim-worker").await.unwrap().spec.unwrap().taints.unwrap();
     assert_eq!(taints.iter().map(|taint| taint.effect.as_str()).collect::<Vec<_>>(), ["NoSchedule"]);
     assert!(!pods::is_deleting(&pods.get("first").await.unwrap()));
