@@ -1,64 +1,61 @@
 //! A simulated Kubernetes for tests: an API server, controllers, a scheduler and kubelets, in one process and in
 //! virtual time.
 //!
-//! A [`Cluster`] is talked to with an ordinary [`kube::Client`]. On a runtime whose time is paused, hours of a
-//! cluster's life take milliseconds; one seed is one reproducible history. What containers do comes from
-//! [`workload`]s; an image that no workload has cannot be pulled.
+//! A [`Cluster`] is talked to with an ordinary [`kube::Client`]: [`Cluster::client`]. On a runtime whose time is paused,
+//! hours of a cluster's life take milliseconds; one seed is one reproducible history. What containers do comes from
+//! [`workload`]s; an image that no workload describes cannot be pulled.
 //!
 //! ```
-//! # use k8s_openapi::api::core::v1::Namespace;
-//! # use kube::Api;
+//! use std::time::Duration;
+//!
+//! use k8s_openapi::api::core::v1::Pod;
+//! use kube::api::{Api, PostParams};
+//! use kube::runtime::wait::{await_condition, conditions::is_pod_running};
+//! use kubesim::{Cluster, Version};
+//! use serde_json::{from_value, json};
+//! use workload::{Workload, Workloads};
+//!
+//! const SERVER: &str = "
+//! image: example/server:1.0
+//! listen: {port: 8080}
+//! http: {/healthz: [{status: 200, body: OK}]}
+//! ";
+//!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // In a test: #[tokio::test(flavor = "current_thread", start_paused = true)].
 //! let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
 //! runtime.block_on(async {
-//!     let cluster = kubesim::Cluster::builder().seed(7).build();
-//!     cluster.clock().sleep(std::time::Duration::from_secs(3_600)).await;
-//!     let _namespaces: Api<Namespace> = Api::all(cluster.client());
-//! });
-//! # Ok(())
+//!     let workloads: Workloads = [Workload::from_yaml(SERVER)?].into_iter().collect();
+//!     let cluster = Cluster::builder()
+//!         .nodes(2)
+//!         .version("v1.34".parse::<Version>()?)
+//!         .seed(7)
+//!         .epoch("2026-03-01T12:00:00Z".parse()?)
+//!         .workloads(workloads)
+//!         .build();
+//!     cluster.ready().await?;
+//!
+//!     let pods: Api<Pod> = Api::default_namespaced(cluster.client());
+//!     let pod = json!({
+//!         "metadata": {"name": "web"},
+//!         "spec": {"containers": [{"name": "web", "image": "example/server:1.0"}]},
+//!     });
+//!     pods.create(&PostParams::default(), &from_value(pod)?).await?;
+//!     await_condition(pods.clone(), "web", is_pod_running()).await?;
+//!
+//!     // Half an hour passes at once.
+//!     cluster.clock().sleep(Duration::from_mins(30)).await;
+//!     assert!(cluster.clock().elapsed() >= Duration::from_mins(30));
+//!     Ok(())
+//! })
 //! # }
 //! ```
 //!
-//! # For authors of components
+//! Wait with [`Cluster::clock`] or for a state; real I/O has no place in virtual time. [`Cluster::stop_kubelet`] makes a
+//! node fall silent. With the feature `serve`, `serve` offers the API over HTTP on a [scaled](ClusterBuilder::speed) clock,
+//! for `kubectl` and other programs. The example `controller` is a whole test of a controller.
 //!
-//! A component (a kubelet, a controller, the scheduler) is an `async fn run(…, component: Component)` that the cluster
-//! spawns and that never returns; dropping the cluster drops it. [`Component`] has all it may use:
-//!
-//! - **`client`**, a [`LoopbackClient`]: `get`, `list`, `create`, `update`, `update_status`, `patch`, `patch_status`,
-//!   `delete`, `bind`, `evict`, all typed with `k8s_openapi`, with the same admission, defaulting and validation as over
-//!   HTTP and a latency of 5 to 20 ms each. Errors are [`StatusError`]s; `is_not_found()`, `is_conflict()` and
-//!   `is_already_exists()` tell the usual ones. `update*` is refused with a conflict if the object carries an old
-//!   `resourceVersion`; `patch*` is not, and writes nothing (no watcher hears of it) if nothing changes.
-//! - **`client.informer::<K>(selection)`**, an [`Informer`]: the objects that exist as [`Delta::Added`], then every
-//!   change; `next().await` may be dropped without loss, so it fits `tokio::select! { biased; … }`. Its cache is as of
-//!   the last delta given, and `catch_up()` takes in all that has happened. Objects come as `Arc<K>` shared by all
-//!   components: following every Pod of the cluster is cheap. Select by field where a component cares for a part:
-//!   `Selection::all().field("spec.nodeName", node)`.
-//! - **`clock`**, a [`Clock`]: wait with `clock.sleep` and `clock.sleep_until` only (a scaled cluster depends on it);
-//!   compute with `clock.elapsed()`, a `Duration` since the start; put `clock.time()` into objects, which is floored to
-//!   whole seconds as Kubernetes does. Never poll in a loop of short sleeps: every wake-up costs each virtual second.
-//! - **`random`**, a [`Random`]: `random.fork(name)` gives each object its own stream (`random.fork(&pod_uid)`), so that
-//!   one more draw somewhere changes nothing elsewhere. Concurrent tasks also take a `client.fork(name)` each.
-//! - **`version`**, a [`Version`]: `version.at_least(36)` where behaviour changed.
-//! - **`workloads`**: the images that exist and what they do.
-//!
-//! Tasks that a component starts belong into a [`tokio::task::JoinSet`] that it owns, so that they end with it. No
-//! order of a hash map may reach an object, an event or a log: use `BTreeMap`. Sub-controllers are
-//! `component.part("deployment")`.
-//!
-//! A kubelet registers a [`node_api::NodeApi`] with `client.serve_node`: it is how the API server reads logs, runs
-//! commands and reaches ports. It keeps a [`node_api::ContainerLog`] for each container instance; following, tails and
-//! timestamps are the API server's business.
-//!
-//! Division of work with the API server: it gives every Pod its defaults, the service account's token volume, the
-//! tolerations, priority 0, `status.phase` Pending and `status.qosClass`; it sets `PodScheduled` on binding, raises
-//! `metadata.generation`, sets the deletion timestamp, and removes the object when the kubelet deletes it with
-//! [`DeleteOptions::now`]. The kubelet registers its Node, the controllers make the service account `default` (there
-//! already in the namespaces that every cluster has) and the config map `kube-root-ca.crt` of each namespace. The status of a Pod is written with `patch_status` and a [`Patch::Strategic`]
-//! (`{"metadata": {"uid": …}, "status": {…}}`), which merges the conditions by type and replaces the lists of
-//! containers.
-//!
-//! The tests of [`LoopbackClient`] have a small component to start from.
+//! How the components are made is told at [`Component`].
 
 mod apiserver;
 mod clock;

@@ -239,12 +239,13 @@ impl DisruptionController {
 fn printed(selector: Option<&ApiSelector>) -> String {
     let Some(selector) = selector else { return "nil".to_owned() };
     let labels: Vec<_> = selector.match_labels.iter().flatten().map(|(key, value)| format!("{key}: {value},")).collect();
-    let labels = format!("map[string]string{{{}}}", labels.concat());
+    let labels = labels.concat();
+    let labels = format!("map[string]string{{{labels}}}");
     let requirement = |requirement: &LabelSelectorRequirement| {
         let values = requirement.values.as_deref().unwrap_or_default().join(" ");
         format!("LabelSelectorRequirement{{Key:{},Operator:{},Values:[{values}],}},", requirement.key, requirement.operator)
     };
-    let requirements: String = selector.match_expressions.iter().flatten().map(requirement).collect();
+    let requirements = selector.match_expressions.iter().flatten().map(requirement).collect::<Vec<_>>().concat();
     format!("&LabelSelector{{MatchLabels:{labels},MatchExpressions:[]LabelSelectorRequirement{{{requirements}}},}}")
 }
 

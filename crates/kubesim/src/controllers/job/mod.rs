@@ -3,6 +3,7 @@
 
 mod indexes;
 mod plan;
+mod policy;
 mod status;
 
 use std::{sync::Arc, time::Duration};
@@ -29,7 +30,7 @@ use crate::{
     recorder::{EventType, Recorder, reference},
     selector::Selection,
 };
-use plan::Plan;
+use plan::{NewPod, Plan};
 
 /// The finalizer that keeps a finished Pod until it has been counted.
 const TRACKING: &str = "batch.kubernetes.io/job-tracking";
@@ -126,6 +127,10 @@ impl Means {
             return self.expire(&job, finished).await;
         }
         let plan = Plan::new(&job, &pods, self.clock.now());
+        if !plan.is_over() {
+            // What a Job that goes on has deleted is no failure.
+            self.release(plan.to_delete.iter().filter(|pod| is_tracked(pod)).collect()).await?;
+        }
         let (deleted, created) = (self.delete_pods(&job, &plan.to_delete).await, self.create_pods(&job, &plan).await);
         // What is counted is noted first, released then, and only then part of the numbers, so that nothing is counted
         // twice or never.
@@ -146,7 +151,7 @@ impl Means {
             };
         }
         for (kind, reason, message) in events {
-            self.events.event(&reference(&*job), kind, reason, message);
+            self.events.event(&reference(&*job), kind, &reason, message);
         }
         deleted?;
         created?;
@@ -207,7 +212,7 @@ impl Means {
         let (mut made, mut batch) = (0, 1);
         while made < plan.to_create.len() {
             let end = (made + batch).min(plan.to_create.len());
-            let creations = join_all(plan.to_create[made..end].iter().map(|index| self.create_pod(job, *index))).await;
+            let creations = join_all(plan.to_create[made..end].iter().map(|new| self.create_pod(job, new))).await;
             if let Some(Err(error)) = creations.into_iter().find(Result::is_err) {
                 return if is_namespace_terminating(&error) { Ok(made) } else { Err(error) };
             }
@@ -217,13 +222,20 @@ impl Means {
         Ok(made)
     }
 
-    async fn create_pod(&self, job: &Job, index: Option<i32>) -> Result<(), StatusError> {
+    async fn create_pod(&self, job: &Job, new: &NewPod) -> Result<(), StatusError> {
         let Some(spec) = &job.spec else { return Ok(()) };
         let owner = ownership::controller_reference::<Job>(&job.metadata);
         let mut pod = pods::from_template(&spec.template, owner, ownership::namespace(&job.metadata));
         pod.metadata.finalizers.get_or_insert_default().push(TRACKING.to_owned());
-        if let Some(index) = index {
+        if let Some(index) = new.index {
             give_index(&mut pod, ownership::name(&job.metadata), index);
+        }
+        if let Some((counted, ignored)) = new.failures {
+            let annotations = pod.metadata.annotations.get_or_insert_default();
+            annotations.insert(policy::FAILURES.to_owned(), counted.to_string());
+            if ignored > 0 {
+                annotations.insert(policy::IGNORED.to_owned(), ignored.to_string());
+            }
         }
         match self.client.create(&pod).await {
             Ok(pod) => {

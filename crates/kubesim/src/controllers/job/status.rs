@@ -13,7 +13,7 @@ use super::{
 use crate::{Clock, recorder::EventType};
 
 /// An event to be recorded once the status is written.
-pub(super) type News = (EventType, &'static str, String);
+pub(super) type News = (EventType, String, String);
 
 /// A condition of a Job that is True.
 pub(super) fn condition<'a>(job: &'a Job, kind: &str) -> Option<&'a JobCondition> {
@@ -52,6 +52,7 @@ pub(super) fn settle(job: &mut Job, plan: &Plan, created: usize, clock: Clock) -
     status.terminating = Some(count(plan.terminating));
     status.uncounted_terminated_pods = Some(UncountedTerminatedPods::default());
     status.completed_indexes = plan.completed_indexes.as_ref().map(indexes::print).filter(|text| !text.is_empty());
+    status.failed_indexes = plan.failed_indexes.as_ref().map(indexes::print);
     if status.start_time.is_none() && !spec_suspends {
         status.start_time = Some(now.clone());
     }
@@ -60,26 +61,25 @@ pub(super) fn settle(job: &mut Job, plan: &Plan, created: usize, clock: Clock) -
     let is_over = plan.active + plan.terminating == 0;
     if let Some(failure) = &plan.failure {
         fail(&mut status, failure, is_over, &now, &mut news);
-    } else if plan.is_complete {
-        complete(&mut status, is_over, &now, &mut news);
+    } else if let Some((reason, message)) = &plan.success {
+        complete(&mut status, (reason, message), is_over, &now, &mut news);
     }
     job.status = Some(status);
     news
 }
 
 fn fail(status: &mut JobStatus, failure: &Failure, is_over: bool, now: &Time, news: &mut Vec<News>) {
-    set(status, "FailureTarget", "True", failure.reason, failure.message, now);
-    if is_over && set(status, "Failed", "True", failure.reason, failure.message, now) {
-        news.push((EventType::Warning, failure.reason, failure.message.to_owned()));
+    set(status, "FailureTarget", "True", &failure.reason, &failure.message, now);
+    if is_over && set(status, "Failed", "True", &failure.reason, &failure.message, now) {
+        news.push((EventType::Warning, failure.reason.clone(), failure.message.clone()));
     }
 }
 
-fn complete(status: &mut JobStatus, is_over: bool, now: &Time, news: &mut Vec<News>) {
-    let (reason, message) = ("CompletionsReached", "Reached expected number of succeeded pods");
+fn complete(status: &mut JobStatus, (reason, message): (&str, &str), is_over: bool, now: &Time, news: &mut Vec<News>) {
     set(status, "SuccessCriteriaMet", "True", reason, message, now);
     if is_over && set(status, "Complete", "True", reason, message, now) {
         status.completion_time = Some(now.clone());
-        news.push((EventType::Normal, "Completed", "Job completed".to_owned()));
+        news.push((EventType::Normal, "Completed".to_owned(), "Job completed".to_owned()));
     }
 }
 
@@ -87,10 +87,10 @@ fn suspend_or_resume(status: &mut JobStatus, suspends: bool, now: &Time, news: &
     let known = status.conditions.iter().flatten().any(|condition| condition.type_ == "Suspended");
     if suspends && set(status, "Suspended", "True", "JobSuspended", "Job suspended", now) {
         status.start_time = None;
-        news.push((EventType::Normal, "Suspended", "Job suspended".to_owned()));
+        news.push((EventType::Normal, "Suspended".to_owned(), "Job suspended".to_owned()));
     } else if !suspends && known && set(status, "Suspended", "False", "JobResumed", "Job resumed", now) {
         status.start_time = Some(now.clone());
-        news.push((EventType::Normal, "Resumed", "Job resumed".to_owned()));
+        news.push((EventType::Normal, "Resumed".to_owned(), "Job resumed".to_owned()));
     }
 }
 

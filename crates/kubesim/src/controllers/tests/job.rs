@@ -1,6 +1,7 @@
 //! Jobs: how often, how many at a time, and when they are over.
 
 use k8s_openapi::api::batch::v1::Job;
+use rstest::rstest;
 
 use super::*;
 
@@ -109,4 +110,94 @@ async fn a_job_grows_by_five_hundred_pods_at_a_time() {
     bench.create::<Job>(job(json!({"parallelism": i32::MAX, "completions": i32::MAX}), "never")).await;
     bench.clock.sleep(Duration::from_millis(900)).await;
     assert_eq!(bench.pods().await.len(), 500);
+}
+
+/// A Job whose Pods end with exit code 42, which a rule is for.
+fn with_rule(action: &str) -> Value {
+    let rule = json!({"action": action, "onExitCodes": {"operator": "In", "values": [42]}});
+    let mut job = job(json!({"backoffLimit": 1, "podFailurePolicy": {"rules": [rule]}}), "Failed");
+    job["spec"]["template"]["metadata"]["annotations"]["code"] = json!("42");
+    job
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_fails_the_job_at_the_first_failure() {
+    let bench = Bench::new(7).await;
+    bench.create::<Job>(with_rule("FailJob")).await;
+    bench.wait(20).await;
+    let work = bench.get::<Job>("work").await.unwrap();
+    assert_eq!(conditions(&work), ["FailureTarget PodFailurePolicy", "Failed PodFailurePolicy"]);
+    let pod = bench.pods().await.pop().unwrap().metadata.name.clone().unwrap();
+    let message = work.status.as_ref().unwrap().conditions.as_ref().unwrap()[1].message.clone().unwrap();
+    let expected = format!("Container c for pod default/{pod} failed with exit code 42 matching FailJob rule at index 0");
+    assert_eq!((message, work.status.as_ref().unwrap().failed), (expected, Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ignored_failures_do_not_count() {
+    let bench = Bench::new(8).await;
+    bench.create::<Job>(with_rule("Ignore")).await;
+    bench.wait(100).await;
+    let work = bench.get::<Job>("work").await.unwrap();
+    assert!(bench.pods().await.len() > 3, "beyond the back-off limit");
+    assert_eq!((work.status.as_ref().unwrap().failed, work.status.as_ref().unwrap().conditions.clone()), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_index_fails_alone() {
+    let bench = Bench::new(9).await;
+    let spec = json!({"completions": 2, "parallelism": 2, "completionMode": "Indexed", "backoffLimitPerIndex": 1});
+    bench.create::<Job>(job(spec, "Succeeded Failed")).await;
+    bench.wait(60).await;
+    let work = bench.get::<Job>("work").await.unwrap();
+    let status = work.status.as_ref().unwrap();
+    assert_eq!((status.completed_indexes.as_deref(), status.failed_indexes.as_deref()), (Some("0"), Some("1")));
+    assert_eq!(
+        (status.failed, conditions(&work)),
+        (Some(2), vec!["FailureTarget FailedIndexes".into(), "Failed FailedIndexes".into()])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_policy_ends_the_job_early() {
+    let bench = Bench::new(10).await;
+    let spec = json!({
+        "completions": 2, "parallelism": 2, "completionMode": "Indexed",
+        "successPolicy": {"rules": [{"succeededIndexes": "0"}]},
+    });
+    bench.create::<Job>(job(spec, "Succeeded Running")).await;
+    bench.wait(20).await;
+    let work = bench.get::<Job>("work").await.unwrap();
+    assert_eq!(conditions(&work), ["SuccessCriteriaMet SuccessPolicy", "Complete SuccessPolicy"]);
+    assert!(bench.pods().await.iter().all(|pod| crate::controllers::pods::phase(pod) == "Succeeded"));
+}
+
+/// How many Pods are there while one of them goes, and how many have failed by then.
+#[rstest]
+#[case::at_once("TerminatingOrFailed", 1, 2)]
+#[case::once_it_has_ended("Failed", 0, 1)]
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_goes_is_replaced(#[case] policy: &str, #[case] failed: i32, #[case] pods: usize) {
+    let bench = Bench::new(11).await;
+    bench.create::<Job>(job(json!({"podReplacementPolicy": policy}), "Running")).await;
+    bench.wait(5).await;
+    let pod = bench.pods().await.pop().unwrap().metadata.name.clone().unwrap();
+    // A finalizer keeps it, as a long grace would.
+    bench.patch::<Pod>(&pod, json!({"metadata": {"finalizers": ["batch.kubernetes.io/job-tracking", "a.b/c"]}})).await;
+    bench.client.delete::<Pod>("default", &pod, &crate::DeleteOptions::default()).await.unwrap();
+    bench.clock.sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(bench.get::<Job>("work").await.unwrap().status.as_ref().unwrap().failed.unwrap_or(0), failed);
+    bench.wait(15).await;
+    assert!(bench.pods().await.len() >= pods);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_suspended_job_deletes_is_no_failure() {
+    let bench = Bench::new(12).await;
+    bench.create::<Job>(job(json!({}), "Running")).await;
+    bench.wait(5).await;
+    bench.patch::<Job>("work", json!({"spec": {"suspend": true}})).await;
+    bench.wait(10).await;
+    assert_eq!(bench.get::<Job>("work").await.unwrap().status.as_ref().unwrap().failed, None);
+    assert!(bench.pods().await.is_empty());
 }

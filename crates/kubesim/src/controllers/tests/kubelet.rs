@@ -1,5 +1,6 @@
 //! A kubelet for all nodes: Pods run half a second after they are bound; the annotation `ready-after` says after how many
-//! seconds they are ready (or `never`), `ends` how they end a second later: `Succeeded` or `Failed`. A deleted Pod takes
+//! seconds they are ready (or `never`), `ends` how they end a second later: `Succeeded` or `Failed`
+//! (their containers with the exit code of `code`), by completion index if there are several words. A deleted Pod takes
 //! a second to go.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -57,9 +58,14 @@ async fn start(client: Arc<LoopbackClient>, clock: Clock, pod: Arc<Pod>) {
     let annotation = |name: &str| pod.metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned();
     clock.sleep(Duration::from_millis(500)).await;
     set(&client, clock, &pod, "Running", false).await;
-    if let Some(phase) = annotation("ends") {
+    if let Some(ends) = annotation("ends") {
+        let index = annotation("batch.kubernetes.io/job-completion-index").and_then(|index| index.parse().ok()).unwrap_or(0);
+        let phase = ends.split(' ').nth(index).unwrap_or(&ends);
         clock.sleep(Duration::from_secs(1)).await;
-        set(&client, clock, &pod, &phase, false).await;
+        if let Some(code) = annotation("code").and_then(|code| code.parse::<i32>().ok()) {
+            exit(&client, &pod, code).await;
+        }
+        set(&client, clock, &pod, phase, false).await;
     } else if let Ok(seconds) = annotation("ready-after").unwrap_or("0".to_owned()).parse() {
         clock.sleep(Duration::from_secs(seconds)).await;
         set(&client, clock, &pod, "Running", true).await;
@@ -71,6 +77,15 @@ async fn stop(client: Arc<LoopbackClient>, clock: Clock, pod: Arc<Pod>) {
     set(&client, clock, &pod, "Succeeded", false).await;
     let (namespace, name) = (pod.metadata.namespace.clone().unwrap(), pod.metadata.name.clone().unwrap());
     let _ = client.delete::<Pod>(&namespace, &name, &DeleteOptions::now()).await;
+}
+
+async fn exit(client: &LoopbackClient, pod: &Pod, code: i32) {
+    let container = json!({
+        "name": "c", "image": "i", "imageID": "i", "ready": false, "restartCount": 0, "state": {"terminated": {"exitCode": code}},
+    });
+    let patch = Patch::Strategic(json!({"status": {"containerStatuses": [container]}}));
+    let (namespace, name) = (pod.metadata.namespace.as_deref().unwrap(), pod.metadata.name.as_deref().unwrap());
+    let _ = client.patch_status::<Pod>(namespace, name, &patch).await;
 }
 
 async fn set(client: &LoopbackClient, clock: Clock, pod: &Pod, phase: &str, ready: bool) {

@@ -6,14 +6,12 @@ use kube::api::{Api, ListParams, PostParams};
 use super::*;
 use crate::{Cluster, DeleteOptions, controllers::pods};
 
-#[expect(clippy::needless_pass_by_value, reason = "literals are given")]
-fn pod(name: &str, tolerations: Value) -> Value {
+fn pod(name: &str, tolerations: &Value) -> Value {
     let spec = json!({"containers": [{"name": "c", "image": "i"}], "tolerations": tolerations});
     json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec})
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "literals are given")]
-fn tolerate(seconds: Value) -> Value {
+fn tolerate(seconds: &Value) -> Value {
     json!([{"key": "k", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}])
 }
 
@@ -40,9 +38,9 @@ async fn a_cordoned_node_is_tainted_and_released() {
 #[tokio::test(start_paused = true)]
 async fn a_hard_taint_evicts_pods_when_their_tolerance_ends() {
     let bench = Bench::new(3).await;
-    bench.create::<Pod>(pod("none", json!([]))).await;
-    bench.create::<Pod>(pod("patient", tolerate(json!(30)))).await;
-    bench.create::<Pod>(pod("always", tolerate(Value::Null))).await;
+    bench.create::<Pod>(pod("none", &json!([]))).await;
+    bench.create::<Pod>(pod("patient", &tolerate(&json!(30)))).await;
+    bench.create::<Pod>(pod("always", &tolerate(&Value::Null))).await;
     bench.wait(5).await;
     taint(&bench, json!([{"key": "k", "effect": "NoExecute"}])).await;
     bench.wait(5).await;
@@ -63,7 +61,7 @@ async fn an_eviction_is_counted_from_when_it_was_scheduled_and_cancelled_with_it
     let bench = Bench::new(5).await;
     let old = json!([{"key": "k", "effect": "NoExecute", "timeAdded": "2025-01-01T00:00:00Z"}]);
     taint(&bench, old).await;
-    bench.create::<Pod>(pod("late", tolerate(json!(30)))).await;
+    bench.create::<Pod>(pod("late", &tolerate(&json!(30)))).await;
     bench.wait(20).await;
     assert!(!pods::is_deleting(&bench.get::<Pod>("late").await.unwrap()));
     taint(&bench, json!([])).await;
@@ -76,7 +74,7 @@ async fn an_eviction_is_counted_from_when_it_was_scheduled_and_cancelled_with_it
 #[tokio::test(start_paused = true)]
 async fn the_pods_of_a_node_that_is_gone_are_collected() {
     let bench = Bench::new(6).await;
-    bench.create::<Pod>(pod("left", json!([]))).await;
+    bench.create::<Pod>(pod("left", &json!([]))).await;
     bench.wait(5).await;
     bench.client.delete::<Node>("", "node", &DeleteOptions::default()).await.unwrap();
     bench.wait(35).await;
@@ -101,7 +99,7 @@ async fn two_workers() -> (Cluster, Api<Node>, Api<Pod>) {
     cluster.ready().await.unwrap();
     let (nodes, pods) = (Api::all(cluster.client()), Api::<Pod>::default_namespaced(cluster.client()));
     for (name, node) in [("first", "kubesim-worker"), ("second", "kubesim-worker2")] {
-        let mut pod = pod(name, json!([]));
+        let mut pod = pod(name, &json!([]));
         pod["spec"]["nodeName"] = json!(node);
         pod["spec"]["terminationGracePeriodSeconds"] = json!(1);
         pods.create(&PostParams::default(), &of(pod)).await.unwrap();
