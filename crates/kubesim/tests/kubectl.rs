@@ -319,7 +319,7 @@ fn what_cannot_be_done(kubectl: &Session) {
     has(&kubectl.fails("exec absent -- true"), &["pods \"absent\" not found"]);
     has(&kubectl.fails("exec -i web -- cat"), &["the simulated cluster cannot feed standard input to a command"]);
     has(&kubectl.fails("debug web --image=busybox:1.36.1 -- sh"), &["the simulated cluster does not run ephemeral containers"]);
-    kubectl.file("ingress.yaml", "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: web}}");
+    kubectl.file("ingress.yaml", "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web}\n");
     let refused = kubectl.fails("apply -f ingress.yaml");
     has(&refused, &["no matches for kind \"Ingress\" in version \"networking.k8s.io/v1\"", "ensure CRDs are installed first"]);
     has(&kubectl.run("auth whoami"), &["Username", "kubernetes-admin"]);
