@@ -132,17 +132,18 @@ impl Means {
             self.release(plan.to_delete.iter().filter(|pod| is_tracked(pod)).collect()).await?;
         }
         let (deleted, created) = (self.delete_pods(&job, &plan.to_delete).await, self.create_pods(&job, &plan).await);
+        let made = created.as_ref().copied().unwrap_or(0);
         // What is counted is noted first, released then, and only then part of the numbers, so that nothing is counted
         // twice or never.
         let mut current = Job::clone(&job);
         if !plan.newly_finished().is_empty() {
-            status::note_uncounted(&mut current, &plan);
+            status::note_uncounted(&mut current, &plan, made, self.clock);
             current = Job::clone(&*self.client.update_status(&current).await?);
             let finished = plan.newly_finished();
             self.release(finished.iter().collect()).await?;
         }
         let before = current.status.clone();
-        let events = status::settle(&mut current, &plan, created.as_ref().copied().unwrap_or(0), self.clock);
+        let events = status::settle(&mut current, &plan, made, self.clock);
         if current.status != before {
             match self.client.update_status(&current).await {
                 // Somebody has written meanwhile: the change queues the Job again, and it is looked at anew.

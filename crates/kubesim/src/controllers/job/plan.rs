@@ -109,6 +109,12 @@ impl Plan {
         };
         plan.failure = plan.failure_of(job, spec, &active, now);
         plan.success = plan.failure.is_none().then(|| plan.success_of(spec)).flatten();
+        if plan.is_over() {
+            // What has not ended when the Job does has failed (`trackJobStatusAndRemoveFinalizers`).
+            let unfinished = tracked(&|pod| !pods::is_terminal(pod) && !policy::is_failed(spec, pod));
+            plan.total_failed += number(unfinished.len());
+            plan.failed.extend(unfinished);
+        }
         if plan.is_over() || plan.is_suspended {
             plan.delete(active);
         } else {

@@ -6,10 +6,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
-use super::{
-    indexes,
-    plan::{Failure, Plan},
-};
+use super::{indexes, plan::Plan};
 use crate::{Clock, recorder::EventType};
 
 /// An event to be recorded once the status is written.
@@ -27,14 +24,37 @@ pub(super) fn finished_at(job: &Job) -> Option<Timestamp> {
     condition.last_transition_time.as_ref().map(|time| time.0)
 }
 
-/// Notes which Pods are about to be counted.
-pub(super) fn note_uncounted(job: &mut Job, plan: &Plan) {
+/// Notes which Pods are about to be counted, and how the Job ends if it does for them.
+pub(super) fn note_uncounted(job: &mut Job, plan: &Plan, created: usize, clock: Clock) {
     let uids = |pods: &[std::sync::Arc<k8s_openapi::api::core::v1::Pod>]| {
         let uids: Vec<String> = pods.iter().filter_map(|pod| pod.metadata.uid.clone()).collect();
         (!uids.is_empty()).then_some(uids)
     };
     let uncounted = UncountedTerminatedPods { succeeded: uids(&plan.succeeded), failed: uids(&plan.failed) };
-    job.status.get_or_insert_default().uncounted_terminated_pods = Some(uncounted);
+    let status = job.status.get_or_insert_default();
+    status.uncounted_terminated_pods = Some(uncounted);
+    count_pods(status, plan, created);
+    announce(status, plan, &clock.time());
+}
+
+fn count_pods(status: &mut JobStatus, plan: &Plan, created: usize) {
+    let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+    status.active = counted(count(plan.active + created));
+    status.ready = Some(count(plan.ready));
+    status.terminating = Some(count(plan.terminating));
+}
+
+fn counted(number: i32) -> Option<i32> {
+    (number != 0).then_some(number)
+}
+
+/// Says that the Job ends, which it has when the last of its Pods is gone.
+fn announce(status: &mut JobStatus, plan: &Plan, now: &Time) {
+    if let Some(failure) = &plan.failure {
+        set(status, "FailureTarget", "True", &failure.reason, &failure.message, now);
+    } else if let Some((reason, message)) = &plan.success {
+        set(status, "SuccessCriteriaMet", "True", reason, message, now);
+    }
 }
 
 /// Brings the status to what the look has found and done; what is to be told about it.
@@ -43,13 +63,9 @@ pub(super) fn settle(job: &mut Job, plan: &Plan, created: usize, clock: Clock) -
     let now = clock.time();
     let spec_suspends = plan.is_suspended;
     let mut status = job.status.take().unwrap_or_default();
-    let counted = |number: i32| (number != 0).then_some(number);
-    let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
     status.succeeded = counted(plan.total_succeeded);
     status.failed = counted(plan.total_failed);
-    status.active = counted(count(plan.active + created));
-    status.ready = Some(count(plan.ready));
-    status.terminating = Some(count(plan.terminating));
+    count_pods(&mut status, plan, created);
     status.uncounted_terminated_pods = Some(UncountedTerminatedPods::default());
     status.completed_indexes = plan.completed_indexes.as_ref().map(indexes::print).filter(|text| !text.is_empty());
     status.failed_indexes = plan.failed_indexes.as_ref().map(indexes::print);
@@ -57,27 +73,22 @@ pub(super) fn settle(job: &mut Job, plan: &Plan, created: usize, clock: Clock) -
         status.start_time = Some(now.clone());
     }
     suspend_or_resume(&mut status, spec_suspends, &now, &mut news);
-    // The end is announced at once, and comes when the last Pod has gone.
-    let is_over = plan.active + plan.terminating == 0;
-    if let Some(failure) = &plan.failure {
-        fail(&mut status, failure, is_over, &now, &mut news);
-    } else if let Some((reason, message)) = &plan.success {
-        complete(&mut status, (reason, message), is_over, &now, &mut news);
+    announce(&mut status, plan, &now);
+    if plan.active + plan.terminating == 0 {
+        finish(&mut status, plan, &now, &mut news);
     }
     job.status = Some(status);
     news
 }
 
-fn fail(status: &mut JobStatus, failure: &Failure, is_over: bool, now: &Time, news: &mut Vec<News>) {
-    set(status, "FailureTarget", "True", &failure.reason, &failure.message, now);
-    if is_over && set(status, "Failed", "True", &failure.reason, &failure.message, now) {
-        news.push((EventType::Warning, failure.reason.clone(), failure.message.clone()));
-    }
-}
-
-fn complete(status: &mut JobStatus, (reason, message): (&str, &str), is_over: bool, now: &Time, news: &mut Vec<News>) {
-    set(status, "SuccessCriteriaMet", "True", reason, message, now);
-    if is_over && set(status, "Complete", "True", reason, message, now) {
+fn finish(status: &mut JobStatus, plan: &Plan, now: &Time, news: &mut Vec<News>) {
+    if let Some(failure) = &plan.failure {
+        if set(status, "Failed", "True", &failure.reason, &failure.message, now) {
+            news.push((EventType::Warning, failure.reason.clone(), failure.message.clone()));
+        }
+    } else if let Some((reason, message)) = &plan.success
+        && set(status, "Complete", "True", reason, message, now)
+    {
         status.completion_time = Some(now.clone());
         news.push((EventType::Normal, "Completed".to_owned(), "Job completed".to_owned()));
     }
