@@ -2,15 +2,28 @@
 
 /// A text that names no image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an image name; write it as in a Pod, for example busybox:1.36.1")]
-pub struct InvalidImage(String);
+#[error("`{name}` is not an image name; write it as in a Pod, for example busybox:1.36.1")]
+pub struct InvalidImage {
+    name: String,
+    /// The part of the name that must be in lower case and is not.
+    capitals: Option<String>,
+}
+
+impl InvalidImage {
+    /// What is wrong, as container runtimes say it.
+    #[must_use]
+    pub fn reference_error(&self) -> String {
+        let capitals = self.capitals.as_ref();
+        let detail = capitals.map(|part| format!(": repository name ({part}) must be lowercase")).unwrap_or_default();
+        format!("invalid reference format{detail}")
+    }
+}
 
 /// The full name of an image, as the container runtime reports it: `busybox:1.36.1` and
 /// `docker.io/library/busybox:1.36.1` are one. A name without tag or digest gets `:latest`.
 ///
 /// The rules are those of github.com/distribution/reference, `ParseNormalizedNamed` and `TagNameOnly`.
 pub fn normalise(image: &str) -> Result<String, InvalidImage> {
-    let invalid = || InvalidImage(image.to_owned());
     let (named, digest) = match image.split_once('@') {
         Some((named, digest)) => (named, Some(digest)),
         None => (image, None),
@@ -21,11 +34,15 @@ pub fn normalise(image: &str) -> Result<String, InvalidImage> {
         _ => (named, None),
     };
     let (domain, path) = match name.split_once('/') {
-        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
+        Some((first, rest)) if is_domain(first) => (first, rest),
         _ => ("docker.io", name),
     };
     let domain = if domain == "index.docker.io" { "docker.io" } else { domain };
     let library = if domain == "docker.io" && !path.contains('/') { "library/" } else { "" };
+    let invalid = || InvalidImage {
+        name: image.to_owned(),
+        capitals: path.contains(|c: char| c.is_uppercase()).then(|| format!("{library}{path}")),
+    };
     if !path.split('/').all(is_component) || !tag.is_none_or(is_tag) || !digest.is_none_or(is_digest) {
         return Err(invalid());
     }
@@ -33,6 +50,11 @@ pub fn normalise(image: &str) -> Result<String, InvalidImage> {
         (_, Some(digest)) => format!("{domain}/{library}{path}@{digest}"),
         (tag, None) => format!("{domain}/{library}{path}:{}", tag.unwrap_or("latest")),
     })
+}
+
+/// Whether what stands before the first slash is a registry and not a part of the path.
+fn is_domain(text: &str) -> bool {
+    text.contains(['.', ':']) || text == "localhost" || text.contains(|c: char| c.is_uppercase())
 }
 
 fn is_component(text: &str) -> bool {
@@ -66,10 +88,19 @@ mod tests {
     #[case("blux2/hello-server:1.6", "docker.io/blux2/hello-server:1.6")]
     #[case("localhost:5000/a/b:c", "localhost:5000/a/b:c")]
     #[case("localhost/a", "localhost/a:latest")]
+    #[case("Blux2/hello-server:1.6", "Blux2/hello-server:1.6")]
     #[case("registry.k8s.io/pause:3.10", "registry.k8s.io/pause:3.10")]
     fn completes_names(#[case] given: &str, #[case] full: &str) {
         assert_eq!(normalise(given).unwrap(), full);
         assert_eq!(normalise(full).unwrap(), full);
+    }
+
+    #[rstest]
+    fn capitals_are_named(
+        #[values(("Nginx:1", "library/Nginx"), ("a/Nginx", "a/Nginx"), ("Blux2/Hello:1", "Hello"))] (image, part): (&str, &str),
+    ) {
+        let expected = format!("invalid reference format: repository name ({part}) must be lowercase");
+        assert_eq!(normalise(image).unwrap_err().reference_error(), expected);
     }
 
     #[rstest]

@@ -41,10 +41,21 @@ impl Default for Start {
 /// The container cannot be started, because its image has not the command asked for. The runtime's exit code for it
 /// is 128, the reason `StartError`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("exec: \"{command}\": executable file not found in $PATH")]
+#[error("exec: \"{command}\": {}", self.problem())]
 pub struct StartError {
     /// The command.
     pub command: String,
+}
+
+impl StartError {
+    /// A path is looked for where it says, and only a bare name in `$PATH` (Go's `os/exec.LookPath`).
+    fn problem(&self) -> String {
+        if self.command.contains('/') {
+            format!("stat {}: no such file or directory", self.command)
+        } else {
+            "executable file not found in $PATH".to_owned()
+        }
+    }
 }
 
 /// Something that a process does and its surroundings notice.

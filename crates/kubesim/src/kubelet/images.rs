@@ -25,13 +25,12 @@ pub(super) async fn ensure(
 ) -> Result<Arc<Workload>, StartFailure> {
     let image = container.image.as_deref().unwrap_or_default();
     let event = |kind, reason, message: String| kubelet.container_event(entry, &container.name, kind, reason, message);
-    let Ok(full_name) = normalise(image) else {
-        let message = format!(
-            "Failed to apply default image tag \"{image}\": couldn't parse image name \"{image}\": invalid reference format"
-        );
+    let full_name = normalise(image).map_err(|invalid| {
+        let problem = invalid.reference_error();
+        let message = format!("Failed to apply default image tag \"{image}\": couldn't parse image name \"{image}\": {problem}");
         event(EventType::Warning, "InspectFailed", message.clone());
-        return Err(StartFailure::new("InvalidImageName", message));
-    };
+        StartFailure::new("InvalidImageName", message)
+    })?;
     let policy = container.image_pull_policy.as_deref().unwrap_or("IfNotPresent");
     let workload = kubelet.workloads.get(image).cloned();
     match (workload, policy) {
