@@ -60,8 +60,10 @@ fn converse(connection: &TcpStream, sender: &Sender<Message>) -> io::Result<()> 
 /// The request line; the headers are read and ignored. Nothing if it is not HTTP/1.
 fn read(connection: &TcpStream) -> io::Result<Option<Request>> {
     let mut reader = BufReader::new(connection.take(HEAD_LIMIT));
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
+    let mut line = Vec::new();
+    reader.read_until(b'\n', &mut line)?;
+    // What is no text is no request either, such as the first bytes of TLS.
+    let Ok(line) = String::from_utf8(line) else { return Ok(None) };
     let mut words = line.split_ascii_whitespace();
     let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next()) else {
         return Ok(None);
