@@ -10,7 +10,7 @@ use crate::node_api::ExecOutput;
 /// The longest that an HTTP hook waits for its answer.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Runs a hook, for at most `limit`.
+/// Runs a hook.
 ///
 /// # Errors
 /// What went wrong.
@@ -19,12 +19,10 @@ pub(super) async fn run(
     entry: &Arc<PodEntry>,
     container: &Container,
     hook: &LifecycleHandler,
-    limit: Option<Duration>,
 ) -> Result<(), String> {
-    let most = limit.unwrap_or(Duration::MAX);
     if let Some(sleep) = &hook.sleep {
         let seconds = Duration::from_secs(u64::try_from(sleep.seconds).unwrap_or(0));
-        kubelet.clock.sleep(seconds.min(most)).await;
+        kubelet.clock.sleep(seconds).await;
         return Ok(());
     }
     let failed = |kind: &str, handler: &str, error: &str| {
@@ -34,7 +32,7 @@ pub(super) async fn run(
     if let Some(exec) = &hook.exec {
         let command = exec.command.as_deref().unwrap_or_default();
         let words = command.join(" ");
-        let (error, said) = match entry.exec(kubelet, &container.name, command, limit).await {
+        let (error, said) = match entry.exec(kubelet, &container.name, command, None).await {
             Ok(output) if output.exit_code == 0 => return Ok(()),
             Ok(ExecOutput { stdout, stderr, exit_code }) => {
                 (format!("command '{words}' exited with {exit_code}: {stderr}"), stdout + &stderr)
@@ -47,7 +45,7 @@ pub(super) async fn run(
         let path = get.path.as_deref().unwrap_or("/");
         let port = port_number(container, &get.port).map_err(|error| failed("HTTP", path, &error))?;
         // Any answer will do: the status is not looked at.
-        let Err(reason) = entry.answer(kubelet, port, path, HTTP_TIMEOUT.min(most)).await else { return Ok(()) };
+        let Err(reason) = entry.answer(kubelet, port, path, HTTP_TIMEOUT).await else { return Ok(()) };
         let address = format!("{}:{port}", entry.ip());
         let problem = match reason {
             NoAnswer::Refused => format!("dial tcp {address}: connect: connection refused"),

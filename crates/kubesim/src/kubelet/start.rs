@@ -9,7 +9,7 @@ use k8s_openapi::{
 
 use super::{
     Kubelet, environment, images, lifecycle,
-    pod::{PodEntry, lock},
+    pod::{PodEntry, lock, spec},
     runtime::NewContainer,
     sync::StartFailure,
     terminate, timing, volumes, wording,
@@ -31,6 +31,7 @@ pub(super) async fn start_container(
         StartFailure::new("CreateContainerConfigError", message)
     };
     let env = environment::resolve(kubelet, entry, pod, container).await.map_err(config_error)?;
+    verify_non_root(entry, pod, container).map_err(config_error)?;
     let mut files = volumes::files(entry, pod, container, &workload.files().map(str::to_owned).collect::<Vec<_>>()).await;
     if workload.shell {
         files.extend(volumes::all_files(entry, pod, container).await);
@@ -59,13 +60,29 @@ pub(super) async fn start_container(
     })?;
     kubelet.container_event(entry, name, EventType::Normal, "Started", wording::started(kubelet.version, name));
     let Some(hook) = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.post_start.as_ref()) else { return Ok(()) };
-    if let Err(message) = lifecycle::run(kubelet, entry, container, hook, None).await {
+    if let Err(message) = lifecycle::run(kubelet, entry, container, hook).await {
         kubelet.container_event(entry, name, EventType::Warning, "FailedPostStartHook", "PostStartHook failed");
         let grace = terminate::own_grace(pod);
         terminate::kill_container(kubelet, entry, name, &id, "FailedPostStartHook", grace, terminate::no_deadline()).await;
         return Err(StartFailure::new("PostStartHookError", message));
     }
     Ok(())
+}
+
+/// Refuses a container that would run as root and must not (`kuberuntime/security_context.go:verifyRunAsNonRoot`). No image
+/// names a user.
+fn verify_non_root(entry: &PodEntry, pod: &Pod, container: &Container) -> Result<(), String> {
+    let (own, shared) = (container.security_context.as_ref(), spec(pod).security_context.as_ref());
+    let must_not_be_root = own.and_then(|own| own.run_as_non_root).or(shared.and_then(|shared| shared.run_as_non_root));
+    if must_not_be_root != Some(true) {
+        return Ok(());
+    }
+    let problem = match own.and_then(|own| own.run_as_user).or(shared.and_then(|shared| shared.run_as_user)) {
+        None => "container has runAsNonRoot and image will run as root",
+        Some(0) => "container's runAsUser breaks non-root policy",
+        Some(_) => return Ok(()),
+    };
+    Err(format!("{problem} (pod: \"{}\", container: {})", entry.full_name(), container.name))
 }
 
 fn expand_all(words: Option<&[String]>, env: &BTreeMap<String, String>) -> Vec<String> {

@@ -1,10 +1,10 @@
 //! The end of a Pod (`pkg/kubelet/kubelet.go:SyncTerminatingPod`, `SyncTerminatedPod`; `kuberuntime_container.go:killContainer`).
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures::{
     FutureExt,
-    future::{BoxFuture, join_all},
+    future::{self, BoxFuture, Either, join_all},
 };
 use k8s_openapi::api::core::v1::Pod;
 
@@ -89,24 +89,29 @@ pub(super) async fn kill_container(
 ) {
     kubelet.container_event(entry, name, EventType::Normal, "Killing", message);
     let pod = entry.pod();
-    let mut grace = grace;
     let hook = find_container(&pod, name).and_then(|container| Some((container, container.lifecycle.as_ref()?.pre_stop.as_ref()?)));
-    if let Some((container, hook)) = hook
-        && !grace.is_zero()
-    {
-        let began = kubelet.clock.elapsed();
-        let done = tokio::select! {
-            biased;
-            done = lifecycle::run(kubelet, entry, container, hook, Some(grace)) => done,
-            () = kubelet.clock.sleep(grace) => Ok(()),
-        };
-        if done.is_err() {
+    let Some((container, hook)) = hook.filter(|_| !grace.is_zero()) else {
+        return entry.stop_container(kubelet, id, grace.max(LEAST_GRACE), deadline).await;
+    };
+    let began = kubelet.clock.elapsed();
+    let hook = async {
+        if lifecycle::run(kubelet, entry, container, hook).await.is_err() {
             kubelet.container_event(entry, name, EventType::Warning, "FailedPreStopHook", "PreStopHook failed");
         }
-        let spent = Duration::from_secs(kubelet.clock.elapsed().saturating_sub(began).as_secs());
-        grace = grace.saturating_sub(spent);
+    };
+    let hook = pin!(hook.fuse());
+    let timer = pin!(kubelet.clock.sleep(grace));
+    let in_time = future::select(hook, timer).await;
+    let spent = Duration::from_secs(kubelet.clock.elapsed().saturating_sub(began).as_secs());
+    let left = grace.saturating_sub(spent).max(LEAST_GRACE);
+    let stop = entry.stop_container(kubelet, id, left, deadline);
+    match in_time {
+        Either::Left(_) => stop.await,
+        // The hook goes on; a command fails when its container is killed.
+        Either::Right(((), hook)) => {
+            future::select(pin!(stop), hook.then(|()| future::pending::<()>())).await;
+        }
     }
-    entry.stop_container(kubelet, id, grace.max(LEAST_GRACE), deadline).await;
 }
 
 /// A deadline that never comes.

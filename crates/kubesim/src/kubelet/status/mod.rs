@@ -16,7 +16,10 @@ use super::{
     pod::{PodEntry, init_containers, lock, spec},
     runtime::RuntimeStatus,
 };
-use crate::clock::floor_to_seconds;
+use crate::{clock::floor_to_seconds, recorder::EventType};
+
+/// What is said of a Pod that has been active for longer than it may.
+const OVERDUE: &str = "Pod was active on the node longer than the specified deadline";
 
 /// A status, and what generating it found out.
 #[derive(Debug)]
@@ -39,13 +42,18 @@ pub(super) fn generate(kubelet: &Kubelet, entry: &Arc<PodEntry>, seen: &RuntimeS
     let mut regular = statuses(&spec(&pod).containers, false, &mut unready);
     let mut phase = phase::phase(kubelet.version, &pod, &init, &regular, ended);
     let (mut reason, mut message) = (None, None);
+    let is_overdue = deadline(kubelet, &pod, &old).is_some_and(|deadline| deadline <= kubelet.clock.elapsed());
+    if is_overdue {
+        // Each look tells it anew (`pkg/kubelet/active_deadline.go:ShouldEvict`).
+        kubelet.recorder.event(&entry.reference(), EventType::Normal, "DeadlineExceeded", OVERDUE);
+    }
     if let Some(kept @ ("Succeeded" | "Failed")) = old.phase.as_deref() {
         phase = if kept == "Failed" { "Failed" } else { "Succeeded" };
         (reason, message) = (old.reason.clone(), old.message.clone());
-    } else if deadline(kubelet, &pod, &old).is_some_and(|deadline| deadline <= kubelet.clock.elapsed()) {
+    } else if is_overdue {
         phase = "Failed";
         reason = Some("DeadlineExceeded".to_owned());
-        message = Some("Pod was active on the node longer than the specified deadline".to_owned());
+        message = Some(OVERDUE.to_owned());
     }
     let ip = seen.sandbox.as_ref().map(|sandbox| sandbox.ip.clone());
     let shown = ip.or_else(|| old.pod_ip.clone());

@@ -63,6 +63,7 @@ fn a_registry_that_does_not_exist_is_not_found() {
 
 #[rstest]
 #[case("NOT AN IMAGE", "IfNotPresent", "0/1 InvalidImageName 0")]
+#[case("blux2/Hello", "IfNotPresent", "0/1 InvalidImageName 0")]
 #[case("nobody/nothing:1", "Never", "0/1 ErrImageNeverPull 0")]
 fn other_image_errors(#[case] image: &str, #[case] policy: &str, #[case] cells: &str) {
     simulate(async {
@@ -368,6 +369,46 @@ fn a_pre_stop_sleep_delays_the_end() {
         lab.until(30.0).await;
         let ended = lab.when("p", "0/1 Error 0");
         assert!((18.0..18.8).contains(&ended), "{}", lab.print("p"));
+    });
+}
+
+/// The hook is not waited for any longer, but goes on, and fails when the container is killed.
+#[test]
+fn a_pre_stop_command_that_outlasts_the_grace_fails() {
+    simulate(async {
+        let mut lab = Lab::new(1, "1.37");
+        let mut spec = shell("sleep 1000");
+        spec["containers"][0]["lifecycle"] = json!({"preStop": {"exec": {"command": ["sleep", "30"]}}});
+        spec["terminationGracePeriodSeconds"] = json!(4);
+        lab.start("p", spec).await;
+        lab.until(10.0).await;
+        lab.delete("p", &DeleteOptions::default()).await;
+        lab.until(30.0).await;
+        let ended = lab.when("p", "0/1 Error 0");
+        assert!((16.0..17.5).contains(&ended), "{}", lab.print("p"));
+        assert_eq!(lab.count("FailedPreStopHook").await, 1, "{:?}", lab.events().await);
+    });
+}
+
+#[rstest]
+#[case(json!({"runAsNonRoot": true}), json!({}), "container has runAsNonRoot and image will run as root")]
+#[case(json!({"runAsNonRoot": true}), json!({"runAsUser": 0}), "container's runAsUser breaks non-root policy")]
+#[case(json!({"runAsNonRoot": true, "runAsUser": 1000}), json!({}), "")]
+#[case(json!({"runAsNonRoot": true}), json!({"runAsNonRoot": false}), "")]
+fn root_may_be_forbidden(#[case] pod: serde_json::Value, #[case] container: serde_json::Value, #[case] problem: &str) {
+    simulate(async {
+        let mut lab = Lab::new(1, "1.37");
+        let mut spec = one(json!({"image": "blux2/hello-server:1.6", "securityContext": container}));
+        spec["securityContext"] = pod;
+        lab.start("p", spec).await;
+        lab.until(8.0).await;
+        if problem.is_empty() {
+            assert_eq!(lab.cells("p").last().unwrap(), "1/1 Running 0", "{}", lab.print("p"));
+            return;
+        }
+        assert_eq!(lab.cells("p").last().unwrap(), "0/1 CreateContainerConfigError 0", "{}", lab.print("p"));
+        let message = &waiting_messages(&lab, "p")[0];
+        assert!(message.starts_with(&format!("{problem} (pod: \"p_default(")) && message.ends_with(", container: c)"), "{message}");
     });
 }
 

@@ -227,6 +227,7 @@ fn a_pod_ends_at_its_deadline() {
         assert_eq!(status.message.as_deref(), Some("Pod was active on the node longer than the specified deadline"));
         let ended = lab.all("p").into_iter().find(|row| row.pod.status.as_ref().unwrap().reason.is_some()).unwrap().at;
         assert!((9.0..13.5).contains(&ended), "{ended}");
+        assert_eq!(lab.count("DeadlineExceeded").await, 4, "one for each look: {:?}", lab.events().await);
     });
 }
 
@@ -277,11 +278,13 @@ fn a_container_over_its_memory_limit_is_killed() {
     });
 }
 
-#[test]
-fn a_command_that_is_not_there_is_a_start_error() {
+#[rstest]
+#[case("nonsense", "executable file not found in $PATH")]
+#[case("./run", "stat ./run: no such file or directory")]
+fn a_command_that_is_not_there_is_a_start_error(#[case] command: &str, #[case] problem: &str) {
     simulate(async {
         let mut lab = Lab::new(6, "1.37");
-        lab.start("p", one(json!({"image": "busybox:1.36.1", "command": ["nonsense"]}))).await;
+        lab.start("p", one(json!({"image": "busybox:1.36.1", "command": [command]}))).await;
         lab.until(60.0).await;
         let cells = lab.cells("p");
         assert!(cells.iter().any(|cells| cells.starts_with("0/1 RunContainerError")), "{}", lab.print("p"));
@@ -289,9 +292,11 @@ fn a_command_that_is_not_there_is_a_start_error() {
         let container = &pod.status.as_ref().unwrap().container_statuses.as_ref().unwrap()[0];
         let ended = container.last_state.as_ref().unwrap().terminated.as_ref().unwrap();
         assert_eq!((ended.exit_code, ended.reason.as_deref()), (128, Some("StartError")));
-        let message = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: \
-                       unable to start container process: exec: \"nonsense\": executable file not found in $PATH";
-        assert_eq!(ended.message.as_deref(), Some(message));
+        let message = format!(
+            "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to \
+             start container process: exec: \"{command}\": {problem}"
+        );
+        assert_eq!(ended.message, Some(message));
     });
 }
 
