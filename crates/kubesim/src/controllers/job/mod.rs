@@ -127,8 +127,8 @@ impl Means {
             return self.expire(&job, finished).await;
         }
         let plan = Plan::new(&job, &pods, self.clock.now());
-        if !plan.is_over() {
-            // What a Job that goes on has deleted is no failure.
+        if plan.failure.is_none() {
+            // What a Job that goes on or succeeds deletes is no failure.
             self.release(plan.to_delete.iter().filter(|pod| is_tracked(pod)).collect()).await?;
         }
         let (deleted, created) = (self.delete_pods(&job, &plan.to_delete).await, self.create_pods(&job, &plan).await);

@@ -109,8 +109,8 @@ impl Plan {
         };
         plan.failure = plan.failure_of(job, spec, &active, now);
         plan.success = plan.failure.is_none().then(|| plan.success_of(spec)).flatten();
-        if plan.is_over() {
-            // What has not ended when the Job does has failed (`trackJobStatusAndRemoveFinalizers`).
+        if plan.failure.is_some() {
+            // What has not ended when the Job fails has failed (`trackJobStatusAndRemoveFinalizers`).
             let unfinished = tracked(&|pod| !pods::is_terminal(pod) && !policy::is_failed(spec, pod));
             plan.total_failed += number(unfinished.len());
             plan.failed.extend(unfinished);

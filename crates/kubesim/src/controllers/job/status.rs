@@ -30,8 +30,15 @@ pub(super) fn note_uncounted(job: &mut Job, plan: &Plan, created: usize, clock: 
         let uids: Vec<String> = pods.iter().filter_map(|pod| pod.metadata.uid.clone()).collect();
         (!uids.is_empty()).then_some(uids)
     };
-    let uncounted = UncountedTerminatedPods { succeeded: uids(&plan.succeeded), failed: uids(&plan.failed) };
+    let is_indexed = plan.completed_indexes.is_some();
     let status = job.status.get_or_insert_default();
+    // An index that is completed cannot be counted twice.
+    let succeeded = if is_indexed { None } else { uids(&plan.succeeded) };
+    let uncounted = UncountedTerminatedPods { succeeded, failed: uids(&plan.failed) };
+    if is_indexed {
+        status.succeeded = counted(plan.total_succeeded);
+        note_indexes(status, plan);
+    }
     status.uncounted_terminated_pods = Some(uncounted);
     count_pods(status, plan, created);
     announce(status, plan, &clock.time());
@@ -42,6 +49,11 @@ fn count_pods(status: &mut JobStatus, plan: &Plan, created: usize) {
     status.active = counted(count(plan.active + created));
     status.ready = Some(count(plan.ready));
     status.terminating = Some(count(plan.terminating));
+}
+
+fn note_indexes(status: &mut JobStatus, plan: &Plan) {
+    status.completed_indexes = plan.completed_indexes.as_ref().map(indexes::print).filter(|text| !text.is_empty());
+    status.failed_indexes = plan.failed_indexes.as_ref().map(indexes::print);
 }
 
 fn counted(number: i32) -> Option<i32> {
@@ -67,8 +79,7 @@ pub(super) fn settle(job: &mut Job, plan: &Plan, created: usize, clock: Clock) -
     status.failed = counted(plan.total_failed);
     count_pods(&mut status, plan, created);
     status.uncounted_terminated_pods = Some(UncountedTerminatedPods::default());
-    status.completed_indexes = plan.completed_indexes.as_ref().map(indexes::print).filter(|text| !text.is_empty());
-    status.failed_indexes = plan.failed_indexes.as_ref().map(indexes::print);
+    note_indexes(&mut status, plan);
     if status.start_time.is_none() && !spec_suspends {
         status.start_time = Some(now.clone());
     }

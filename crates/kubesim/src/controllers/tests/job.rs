@@ -44,6 +44,24 @@ async fn a_job_completes_when_its_pods_have_succeeded() {
     assert!(bench.events("Job").await.contains(&"Completed: Job completed".to_owned()));
 }
 
+/// Written with the Pods that are about to be counted.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_job_is_announced_first() {
+    let bench = Bench::new(1).await;
+    bench.create::<Job>(job(json!({}), "Succeeded")).await;
+    let status = loop {
+        bench.clock.sleep(Duration::from_millis(1)).await;
+        let work = bench.get::<Job>("work").await.unwrap();
+        let status = work.status.clone().unwrap_or_default();
+        if status.conditions.is_some() {
+            assert_eq!(conditions(&work), ["SuccessCriteriaMet CompletionsReached"]);
+            break status;
+        }
+    };
+    assert_eq!((status.active, status.succeeded), (None, None));
+    assert_eq!(status.uncounted_terminated_pods.unwrap().succeeded.unwrap().len(), 1);
+}
+
 /// Each further failure doubles the wait: 10 s, 20 s, 40 s …
 #[tokio::test(start_paused = true)]
 async fn a_failing_job_gives_up_at_its_back_off_limit() {
@@ -70,6 +88,7 @@ async fn a_job_that_takes_too_long_fails_and_its_pods_go() {
     bench.wait(40).await;
     let work = bench.get::<Job>("work").await.unwrap();
     assert_eq!(conditions(&work), ["FailureTarget DeadlineExceeded", "Failed DeadlineExceeded"]);
+    assert_eq!(work.status.as_ref().unwrap().failed, Some(1), "its Pod has not ended, so it has failed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -169,6 +188,7 @@ async fn a_success_policy_ends_the_job_early() {
     bench.wait(20).await;
     let work = bench.get::<Job>("work").await.unwrap();
     assert_eq!(conditions(&work), ["SuccessCriteriaMet SuccessPolicy", "Complete SuccessPolicy"]);
+    assert_eq!(work.status.as_ref().unwrap().failed, None, "what success has made needless has not failed");
     assert!(bench.pods().await.iter().all(|pod| crate::controllers::pods::phase(pod) == "Succeeded"));
 }
 
