@@ -45,7 +45,7 @@ impl ApiServer {
         } else {
             let class = self.store().get(&PRIORITY_CLASSES, &Key::new("", name.as_str()));
             let problem = format!("no PriorityClass with name {name} was found");
-            Some(class.ok_or_else(|| StatusError::forbidden(&PODS, text(pod, "/metadata/name"), &problem))?)
+            Some(class.ok_or_else(|| StatusError::forbidden(&PODS, asked_name(pod), &problem))?)
         };
         let value = class.as_ref().map_or(json!(0), |class| class.value()["value"].clone());
         let policy = class.as_ref().map_or("", |class| class.text("/preemptionPolicy"));
@@ -55,7 +55,7 @@ impl ApiServer {
                 "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller \
                  computed {value} from the given PriorityClass name"
             );
-            return Err(StatusError::forbidden(&PODS, text(pod, "/metadata/name"), &problem));
+            return Err(StatusError::forbidden(&PODS, asked_name(pod), &problem));
         }
         let spec = fields(&mut pod["spec"]);
         if let Some(class) = &class {
@@ -77,7 +77,7 @@ impl ApiServer {
         let Some(account) = self.store().get(&SERVICE_ACCOUNTS, &key) else {
             let problem =
                 format!("error looking up service account {namespace}/{account_name}: serviceaccount {account_name:?} not found");
-            return Err(StatusError::forbidden(&PODS, text(pod, "/metadata/name"), &problem));
+            return Err(StatusError::forbidden(&PODS, asked_name(pod), &problem));
         };
         if let Some(secrets) = account.value().get("imagePullSecrets")
             && pod["spec"].get("imagePullSecrets").is_none()
@@ -119,6 +119,13 @@ impl ApiServer {
             volumes.push(volume);
         }
     }
+}
+
+/// The name of a Pod as its refusal gives it: one that the server makes is made after these checks
+/// (`apiserver/pkg/admission/errors.go`).
+fn asked_name(pod: &Value) -> &str {
+    let base = text(pod, "/metadata/generateName");
+    if base.is_empty() { text(pod, "/metadata/name") } else { base }
 }
 
 fn tolerate_for_a_while(spec: &mut Value) {
