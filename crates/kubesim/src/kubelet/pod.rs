@@ -31,6 +31,8 @@ pub(super) struct PodEntry {
     going: Watched<bool>,
     /// The names of its volumes that are not mounted, once mounting them has begun.
     pub(super) unmounted: Watched<Option<Vec<String>>>,
+    /// Whether they are being mounted anew.
+    pub(super) remounts: AtomicBool,
     /// Whether its containers have been stopped for good.
     stopped: AtomicBool,
     /// When its containers are to be dead, if their grace was cut short.
@@ -69,6 +71,7 @@ impl PodEntry {
             removed: AtomicBool::new(false),
             going: Watched::new(false),
             unmounted: Watched::new(None),
+            remounts: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             deadline: Watched::new(Duration::MAX),
             random: Mutex::new(random),

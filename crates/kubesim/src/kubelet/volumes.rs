@@ -1,12 +1,16 @@
 //! Volumes, as far as programs see them: `ConfigMaps` and Secrets as files (pkg/kubelet/volumemanager).
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use k8s_openapi::api::core::v1::{Container, KeyToPath, Pod, Volume};
 
 use super::{
     Kubelet, environment,
-    pod::{PodEntry, spec},
+    pod::{PodEntry, find_container, lock, spec},
     timing,
 };
 use crate::recorder::EventType;
@@ -17,20 +21,29 @@ const PATIENCE: Duration = Duration::from_secs(123);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LAST_RETRY: Duration = Duration::from_secs(122);
 
+/// The ConfigMap of the cluster's certificate.
+const ROOT_CA: &str = "kube-root-ca.crt";
+
 type Files = BTreeMap<String, String>;
 
 /// Waits until the Pod's volumes are mounted. False if they are not: it takes too long, or the Pod is to go.
 pub(super) async fn wait(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry>) -> bool {
     let pod = entry.pod();
     let volumes = spec(&pod).volumes.as_deref().unwrap_or_default();
-    if volumes.is_empty() || entry.is_mounted() {
+    if volumes.is_empty() {
+        return true;
+    }
+    if entry.is_mounted() {
+        remount(kubelet, entry);
         return true;
     }
     let began = kubelet.clock.elapsed();
     if entry.unmounted.get().is_none() {
         let names = volumes.iter().map(|volume| volume.name.clone()).collect();
         entry.unmounted.set(Some(names));
-        kubelet.spawn(mount_all(Arc::clone(kubelet), Arc::clone(entry)));
+        let mounting = Arc::clone(entry);
+        let note = move |unmounted| mounting.unmounted.set(Some(unmounted));
+        kubelet.spawn(mount_all(Arc::clone(kubelet), Arc::clone(entry), volumes.to_vec(), note));
     }
     let mut unmounted = entry.unmounted.watch();
     tokio::select! {
@@ -55,30 +68,83 @@ pub(super) async fn wait(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry>) -> bool 
     true
 }
 
-/// Mounts the Pod's volumes, each with a back-off of its own, for as long as the Pod is to stay: whether a sync waits for them or not
-/// (`pkg/util/goroutinemap/exponentialbackoff`).
-async fn mount_all(kubelet: Arc<Kubelet>, entry: Arc<PodEntry>) {
-    kubelet.clock.sleep(entry.draw(timing::MOUNT)).await;
+/// Mounts what may have changed anew, as every sync asks for: so running programs see new content within some time, 60 to 90 s if nothing
+/// else happens to the Pod (`volumemanager/cache/desired_state_of_world_populator.go:ReprocessPod`).
+fn remount(kubelet: &Arc<Kubelet>, entry: &Arc<PodEntry>) {
     let pod = entry.pod();
+    let volumes: Vec<Volume> = spec(&pod).volumes.iter().flatten().filter(|volume| changes(volume)).cloned().collect();
+    if volumes.is_empty() || entry.remounts.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let (kubelet, entry) = (Arc::clone(kubelet), Arc::clone(entry));
+    kubelet.clone().spawn(async move {
+        mount_all(kubelet, Arc::clone(&entry), volumes, |_| ()).await;
+        entry.remounts.store(false, Ordering::Relaxed);
+    });
+}
+
+/// Whether what a volume holds can change while it is mounted, but for the token of every Pod.
+fn changes(volume: &Volume) -> bool {
+    let sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
+    let mut own =
+        sources.filter(|source| source.secret.is_some() || source.config_map.as_ref().is_some_and(|map| map.name != ROOT_CA));
+    volume.config_map.is_some() || volume.secret.is_some() || own.next().is_some()
+}
+
+/// Mounts volumes, each with a back-off of its own, for as long as the Pod is to stay: whether a sync waits for them or not
+/// (`pkg/util/goroutinemap/exponentialbackoff`). `note` is told which are left.
+async fn mount_all(kubelet: Arc<Kubelet>, entry: Arc<PodEntry>, volumes: Vec<Volume>, note: impl Fn(Vec<String>) + Send) {
+    kubelet.clock.sleep(entry.draw(timing::MOUNT)).await;
     let now = kubelet.clock.elapsed();
-    let volumes = spec(&pod).volumes.as_deref().unwrap_or_default();
     let mut pending: Vec<(&Volume, Duration, Duration)> = volumes.iter().map(|volume| (volume, now, FIRST_RETRY)).collect();
     while !pending.is_empty() && !entry.is_going() {
         let mut failed = Vec::new();
         for (volume, due, wait) in pending {
             if due > kubelet.clock.elapsed() {
                 failed.push((volume, due, wait));
-            } else if let Err(problem) = content(&entry, volume).await {
-                let message = format!("MountVolume.SetUp failed for volume \"{}\" : {problem}", volume.name);
-                kubelet.recorder.event(&entry.reference(), EventType::Warning, "FailedMount", message);
-                failed.push((volume, kubelet.clock.elapsed() + wait, (wait * 2).min(LAST_RETRY)));
+                continue;
+            }
+            match content(&entry, volume).await {
+                Ok(content) => update_files(&entry, volume, &content),
+                Err(problem) => {
+                    let message = format!("MountVolume.SetUp failed for volume \"{}\" : {problem}", volume.name);
+                    kubelet.recorder.event(&entry.reference(), EventType::Warning, "FailedMount", message);
+                    failed.push((volume, kubelet.clock.elapsed() + wait, (wait * 2).min(LAST_RETRY)));
+                }
             }
         }
         pending = failed;
-        entry.unmounted.set(Some(pending.iter().map(|(volume, ..)| volume.name.clone()).collect()));
+        note(pending.iter().map(|(volume, ..)| volume.name.clone()).collect());
         if let Some(next) = pending.iter().map(|(_, due, _)| *due).min() {
             kubelet.clock.sleep_until(next).await;
             kubelet.running().await;
+        }
+    }
+}
+
+/// Lets running containers see what a volume holds now. A part of it that is mounted by a `subPath` stays as it was.
+fn update_files(entry: &PodEntry, volume: &Volume, content: &Files) {
+    let pod = entry.pod();
+    for (name, file_system) in lock(&entry.runtime).file_systems() {
+        let mounts = find_container(&pod, &name).and_then(|container| container.volume_mounts.as_deref()).unwrap_or_default();
+        let is_mount = |path: &str| mounts.iter().any(|mount| mount.mount_path.starts_with(path));
+        for mount in mounts.iter().filter(|mount| mount.name == volume.name && mount.sub_path.is_none()) {
+            let root = mount.mount_path.trim_end_matches('/');
+            for name in file_system.list(root).unwrap_or_default() {
+                let (path, within) = (format!("{root}/{name}"), format!("{name}/"));
+                let is_there = content.keys().any(|path| *path == name || path.starts_with(&within));
+                if !is_there && !is_mount(&path) {
+                    let _ = file_system.remove(&path);
+                }
+            }
+            for (path, text) in content {
+                let path = format!("{root}/{path}");
+                for (end, _) in path.match_indices('/').skip(1) {
+                    // It is there already, as a rule.
+                    let _ = file_system.make_folder(&path[..end]);
+                }
+                let _ = file_system.write(&path, text, false);
+            }
         }
     }
 }
@@ -141,7 +207,7 @@ async fn content(entry: &PodEntry, volume: &Volume) -> Result<Files, String> {
     let projected = volume.projected.as_ref().and_then(|projected| projected.sources.as_deref()).unwrap_or_default();
     for source in projected {
         // The API server puts the cluster's certificate into every token volume; its ConfigMap is always there in time.
-        if let Some(source) = source.config_map.as_ref().filter(|source| source.name != "kube-root-ca.crt") {
+        if let Some(source) = source.config_map.as_ref().filter(|source| source.name != ROOT_CA) {
             let optional = source.optional == Some(true);
             let data = environment::config_map(entry, &source.name, optional).await?;
             files.extend(project(data, source.items.as_deref(), optional, "config")?);

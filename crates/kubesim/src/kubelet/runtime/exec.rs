@@ -22,8 +22,8 @@ pub(in crate::kubelet) enum ExecError {
     NotFound(String),
     /// The container with this ID has ended.
     Ended(String),
-    /// The command is not there.
-    NotStarted(String),
+    /// The command is not there: the ID of the attempt, and the runtime's words.
+    NotStarted(String, String),
     /// It took too long.
     Timeout(String, String),
 }
@@ -42,8 +42,9 @@ impl ExecError {
                 "rpc error: code = Unknown desc = failed to exec in container: failed to create exec \"{id}\": cannot exec in a \
                  deleted state"
             ),
-            Self::NotStarted(error) => format!(
-                "rpc error: code = Unknown desc = failed to exec in container: failed to start exec: OCI runtime exec failed: {error}"
+            Self::NotStarted(id, error) => format!(
+                "rpc error: code = Unknown desc = failed to exec in container: failed to start exec \"{id}\": OCI runtime exec failed: \
+                 exec failed: unable to start container process: {error}"
             ),
             Self::Timeout(command, limit) => format!("command timed out: \"{command}\" timed out after {limit}"),
         }
@@ -59,7 +60,7 @@ impl PodEntry {
         command: &[String],
         timeout: Option<Duration>,
     ) -> Result<ExecOutput, ExecError> {
-        let missing = |error: String| ExecError::NotStarted(format!("exec failed: unable to start container process: {error}"));
+        let missing = |error: String| ExecError::NotStarted(self.chance(|random| random.hex(64)), error);
         let (id, image, start) = {
             let runtime = lock(&self.runtime);
             let named = |instance: &&Instance| instance.record.name == container;

@@ -8,7 +8,7 @@ mod stop;
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
-use workload::{Process, Start};
+use workload::{FileSystem, Process, Start};
 
 use crate::node_api::ContainerLog;
 
@@ -155,6 +155,17 @@ impl PodRuntime {
     pub(super) fn log(&self, id: &str) -> Option<ContainerLog> {
         let id = id.strip_prefix("containerd://").unwrap_or(id);
         self.instances.iter().find(|instance| instance.record.id == id).map(|instance| instance.log.clone())
+    }
+
+    /// The content of a file of a container.
+    pub(super) fn file(&self, id: &str, path: &str) -> Option<String> {
+        self.instances.get(self.find(id)?)?.start.file_system.read(path).ok()
+    }
+
+    /// The files of the containers that run, by the names of these.
+    pub(super) fn file_systems(&self) -> Vec<(String, Arc<dyn FileSystem>)> {
+        let running = self.instances.iter().filter(|instance| instance.record.is_running());
+        running.map(|instance| (instance.record.name.clone(), Arc::clone(&instance.start.file_system))).collect()
     }
 
     /// Removes all ended containers of a name but the newest. Whether there were any.

@@ -24,6 +24,8 @@ use crate::kubelet::{
 /// The last lines and bytes of a log that become the termination message.
 const MESSAGE_LINES: usize = 80;
 const MESSAGE_BYTES: usize = 2_048;
+/// The longest termination message that a program writes itself.
+const FILE_BYTES: usize = 4_096;
 
 /// What statuses are made from.
 pub(super) struct Source<'a> {
@@ -123,17 +125,21 @@ impl Source<'_> {
         }
     }
 
-    /// The termination message, which can only come from the log here.
+    /// The termination message (`kuberuntime_container.go:getTerminationMessage`): what the program has written to its file, or the end
+    /// of the log.
     fn message(&self, container: &Container, record: &Record, exit: &Exit) -> Option<String> {
+        let path = container.termination_message_path.as_deref()?;
+        let written = lock(&self.entry.runtime).file(&record.id, path).filter(|text| !text.is_empty());
+        if let Some(text) = written {
+            return Some(tail(&text, FILE_BYTES).to_owned());
+        }
         if exit.code == 0 || container.termination_message_policy.as_deref() != Some("FallbackToLogsOnError") {
             return None;
         }
         let lines = lock(&self.entry.runtime).log(&record.id)?.lines(0);
         let last = lines.get(lines.len().saturating_sub(MESSAGE_LINES)..).unwrap_or_default();
         let text: String = last.iter().flat_map(|line| [line.text.as_str(), "\n"]).collect();
-        let from = text.len().saturating_sub(MESSAGE_BYTES);
-        let from = (from..=text.len()).find(|index| text.is_char_boundary(*index)).unwrap_or(0);
-        Some(text[from..].to_owned()).filter(|text| !text.is_empty())
+        Some(tail(&text, MESSAGE_BYTES).to_owned()).filter(|text| !text.is_empty())
     }
 
     /// A container that is to be started and could not be is waiting, for the reason that the last sync ended with.
@@ -195,4 +201,11 @@ fn mounts(container: &Container) -> Option<Vec<VolumeMountStatus>> {
         }
     };
     Some(mounts.iter().map(status).collect())
+}
+
+/// The end of a text, of so many bytes at most.
+fn tail(text: &str, bytes: usize) -> &str {
+    let from = text.len().saturating_sub(bytes);
+    let from = (from..=text.len()).find(|index| text.is_char_boundary(*index)).unwrap_or(0);
+    &text[from..]
 }

@@ -7,3 +7,4 @@ mod lifecycle;
 mod probes;
 mod recordings;
 mod restarts;
+mod volumes;

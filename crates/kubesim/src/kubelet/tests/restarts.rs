@@ -300,6 +300,25 @@ fn a_command_that_is_not_there_is_a_start_error(#[case] command: &str, #[case] p
     });
 }
 
+#[rstest]
+#[case("File", "echo bad > /dev/termination-log; exit 3", Some("bad\n"))]
+#[case("File", "echo good > /dev/termination-log", Some("good\n"))]
+#[case("File", "echo said; exit 3", None)]
+#[case("FallbackToLogsOnError", "echo said; exit 3", Some("said\n"))]
+fn a_container_has_a_last_word(#[case] policy: &str, #[case] script: &str, #[case] message: Option<&str>) {
+    simulate(async {
+        let mut lab = Lab::new(6, "1.37");
+        let mut spec = shell(script);
+        spec["restartPolicy"] = json!("Never");
+        spec["containers"][0]["terminationMessagePolicy"] = json!(policy);
+        lab.start("p", spec).await;
+        lab.until(10.0).await;
+        let pod = lab.pod("p").await;
+        let state = pod.status.as_ref().unwrap().container_statuses.as_ref().unwrap()[0].state.clone().unwrap();
+        assert_eq!(state.terminated.unwrap().message.as_deref(), message);
+    });
+}
+
 /// One hash of everything a run left behind.
 #[test]
 fn one_seed_is_one_history() {
