@@ -25,6 +25,8 @@ pub(super) const STOP_SANDBOX: [Duration; 2] = [ms(60), ms(1_300)];
 pub(super) const CREATE: [Duration; 2] = [ms(50), ms(280)];
 /// Starting a container.
 pub(super) const START: [Duration; 2] = [ms(40), ms(200)];
+/// From the kubelet's request to stop a container to the signal: a probe that the same sync asks for is there before it.
+pub(super) const SIGNAL: Duration = ms(10);
 /// From a container's end to the runtime's answer that it has stopped.
 pub(super) const STOP: [Duration; 2] = [ms(10), ms(50)];
 /// Asking a registry for an image.

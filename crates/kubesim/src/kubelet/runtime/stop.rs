@@ -23,6 +23,7 @@ impl PodEntry {
         grace: Duration,
         mut deadline: Watcher<Duration>,
     ) {
+        kubelet.clock.sleep(timing::SIGNAL).await;
         let began = kubelet.clock.elapsed();
         self.with_process(kubelet, id, |process, now| ((), process.signal(now, Signal::Term)));
         let expire = async {

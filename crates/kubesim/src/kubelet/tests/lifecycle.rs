@@ -279,6 +279,23 @@ fn a_pre_stop_sleep_delays_the_end() {
     });
 }
 
+/// The deletion asks for one more probe, which the server still answers.
+#[rstest]
+fn an_unready_container_is_probed_before_it_is_stopped(#[values(1, 2, 3)] seed: u64) {
+    simulate(async {
+        let mut lab = Lab::new(seed, "1.37");
+        let probe = json!({"httpGet": {"path": "/nope", "port": 8080}, "periodSeconds": 60});
+        lab.start("p", one(json!({"image": "blux2/hello-server:1.6", "readinessProbe": probe}))).await;
+        lab.until(10.0).await;
+        let before = lab.count("Unhealthy").await;
+        lab.delete("p", &DeleteOptions::default()).await;
+        lab.until(20.0).await;
+        let events = lab.events().await;
+        assert_eq!(lab.count("Unhealthy").await, before + 1, "{events:?}");
+        assert!(!events.iter().any(|event| event.contains("refused")), "{events:?}");
+    });
+}
+
 /// The hook is not waited for any longer, but goes on, and fails when the container is killed.
 #[test]
 fn a_pre_stop_command_that_outlasts_the_grace_fails() {
