@@ -43,4 +43,4 @@ pub use parse::{ParseError, Problem};
 pub use process::{Check, Effect, Process, Reply, Signal, Start, StartError};
 pub use quantity::{InvalidQuantity, Size, Span};
 pub use registry::Workloads;
-pub use shell::{COMMANDS, FileSystem, Memory};
+pub use shell::{COMMANDS, FileSystem, Memory, Mount, Mounts};

@@ -46,6 +46,7 @@ pub(super) async fn start_container(
         args: expand_all(container.args.as_deref(), &env),
         env,
         files,
+        folders: volumes::folders(pod, container),
         memory_limit: memory_limit(container),
     };
     kubelet.clock.sleep(entry.draw(timing::CREATE)).await;

@@ -6,11 +6,12 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::core::v1::{Container, KeyToPath, Pod, Volume};
+use k8s_openapi::api::core::v1::{Container, KeyToPath, Pod, Volume, VolumeMount};
 
 use super::{
     Kubelet, environment,
     pod::{PodEntry, find_container, lock, spec},
+    runtime::FolderMount,
     timing,
 };
 use crate::recorder::EventType;
@@ -189,6 +190,19 @@ pub(super) async fn all_files(entry: &Arc<PodEntry>, pod: &Pod, container: &Cont
         }
     }
     files
+}
+
+/// Where a container sees the Pod's `emptyDir` volumes.
+pub(super) fn folders(pod: &Pod, container: &Container) -> Vec<FolderMount> {
+    let is_empty_dir =
+        |name: &str| spec(pod).volumes.iter().flatten().any(|volume| volume.name == name && volume.empty_dir.is_some());
+    let mounts = container.volume_mounts.iter().flatten().filter(|mount| is_empty_dir(&mount.name));
+    let folder = |mount: &VolumeMount| FolderMount {
+        volume: mount.name.clone(),
+        path: mount.mount_path.clone(),
+        sub_path: mount.sub_path.clone().unwrap_or_default(),
+    };
+    mounts.map(folder).collect()
 }
 
 /// The files of a volume by path.

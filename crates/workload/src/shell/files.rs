@@ -70,6 +70,11 @@ impl Memory {
         Self { entries: Mutex::new(entries) }
     }
 
+    /// A folder without any files.
+    pub fn empty() -> Self {
+        Self { entries: Mutex::new([(String::new(), None)].into()) }
+    }
+
     /// A map that nobody can leave in a bad state.
     fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Option<String>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)

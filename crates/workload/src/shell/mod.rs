@@ -10,6 +10,7 @@ mod date;
 mod expand;
 mod files;
 mod lexer;
+mod mounts;
 mod parser;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -18,6 +19,7 @@ use crate::process::{Output, Start, StartError};
 use commands::Said;
 pub use files::{FileSystem, Memory};
 use lexer::{Redirect, Target};
+pub use mounts::{Mount, Mounts};
 use parser::{Op, Simple};
 
 /// The commands that an image with `shell: true` has in `/bin`.

@@ -5,16 +5,16 @@ mod network;
 mod process;
 mod stop;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
-use workload::{FileSystem, Process, Start};
+use workload::{FileSystem, Memory, Process, Start};
 
 use crate::node_api::ContainerLog;
 
 pub(super) use exec::ExecError;
 pub(super) use network::NoAnswer;
-pub(super) use process::{NODE_MEMORY, NewContainer};
+pub(super) use process::{FolderMount, NODE_MEMORY, NewContainer};
 
 /// The exit codes that the runtime gives itself.
 const KILLED: i32 = 137;
@@ -28,6 +28,8 @@ pub(super) struct PodRuntime {
     instances: Vec<Instance>,
     /// When all containers were stopped to start anew.
     restarted: Option<Duration>,
+    /// The folders of its `emptyDir` volumes, which last as long as the Pod does.
+    folders: BTreeMap<String, Arc<Memory>>,
 }
 
 /// What the containers of a Pod share: its network.
@@ -155,6 +157,11 @@ impl PodRuntime {
     pub(super) fn log(&self, id: &str) -> Option<ContainerLog> {
         let id = id.strip_prefix("containerd://").unwrap_or(id);
         self.instances.iter().find(|instance| instance.record.id == id).map(|instance| instance.log.clone())
+    }
+
+    /// The folder of an `emptyDir` volume.
+    fn folder(&mut self, volume: &str) -> Arc<Memory> {
+        Arc::clone(self.folders.entry(volume.to_owned()).or_insert_with(|| Arc::new(Memory::empty())))
     }
 
     /// The content of a file of a container.

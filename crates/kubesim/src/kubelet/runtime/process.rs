@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
-use workload::{Effect, Memory, Process, Start, Workload};
+use workload::{Effect, FileSystem, Memory, Mount, Mounts, Process, Start, Workload};
 
 use super::{Exit, Instance, KILLED, PodRuntime, Record, START_FAILED, State};
 use crate::{
@@ -29,8 +29,19 @@ pub(in crate::kubelet) struct NewContainer {
     pub(in crate::kubelet) args: Vec<String>,
     pub(in crate::kubelet) env: BTreeMap<String, String>,
     pub(in crate::kubelet) files: BTreeMap<String, String>,
+    /// Where it sees the Pod's `emptyDir` volumes.
+    pub(in crate::kubelet) folders: Vec<FolderMount>,
     /// In bytes.
     pub(in crate::kubelet) memory_limit: Option<u64>,
+}
+
+/// Where a container sees a folder that the containers of its Pod share.
+#[derive(Debug)]
+pub(in crate::kubelet) struct FolderMount {
+    pub(in crate::kubelet) volume: String,
+    pub(in crate::kubelet) path: String,
+    /// Empty for all of it.
+    pub(in crate::kubelet) sub_path: String,
 }
 
 impl PodEntry {
@@ -41,11 +52,16 @@ impl PodEntry {
     pub(in crate::kubelet) fn start_container(
         self: &Arc<Self>,
         kubelet: &Arc<Kubelet>,
-        new: NewContainer,
+        mut new: NewContainer,
     ) -> Result<String, String> {
         let id = self.chance(|random| random.hex(64));
         let now = kubelet.clock.elapsed();
-        let file_system = Arc::new(Memory::with(&new.files));
+        let file_system = self.file_system(&new);
+        for path in new.workload.files() {
+            if let Ok(text) = file_system.read(path) {
+                new.files.entry(path.to_owned()).or_insert(text);
+            }
+        }
         let time = since_epoch(kubelet);
         let start = Start { command: new.command, args: new.args, env: new.env, files: new.files, file_system, time };
         let record = |state| Record {
@@ -91,6 +107,21 @@ impl PodEntry {
         kubelet.pleg.mark(self, kubelet.clock.elapsed());
         kubelet.spawn(drive(Arc::clone(kubelet), Arc::clone(self), id.clone(), wake));
         Ok(id)
+    }
+
+    /// The files of a new container, with the folders that it shares.
+    fn file_system(&self, new: &NewContainer) -> Arc<dyn FileSystem> {
+        let own = Memory::with(&new.files);
+        if new.folders.is_empty() {
+            return Arc::new(own);
+        }
+        let mut runtime = lock(&self.runtime);
+        let mount = |mount: &FolderMount| Mount {
+            path: mount.path.clone(),
+            files: runtime.folder(&mount.volume),
+            within: mount.sub_path.clone(),
+        };
+        Arc::new(Mounts::new(own, new.folders.iter().map(mount).collect()))
     }
 
     /// Does something to a running program, now. Nothing if the container does not run.

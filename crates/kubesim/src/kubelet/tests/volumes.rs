@@ -1,4 +1,4 @@
-//! What ConfigMaps and Secrets give to containers.
+//! What volumes and their sources give to containers.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde_json::json;
@@ -133,5 +133,23 @@ fn a_config_map_that_goes_is_told_and_its_files_stay() {
         lab.until(130.0).await;
         assert_eq!(lab.log("p", "c", false).await.unwrap(), ["one"]);
         assert!(lab.count("FailedMount").await > 1, "{:?}", lab.events().await);
+    });
+}
+
+/// An `emptyDir` lasts from container to container, as long as its Pod does.
+#[test]
+fn containers_share_an_empty_dir() {
+    simulate(async {
+        let mut lab = Lab::new(1, "1.37");
+        let mut spec = shell("cat /data/greeting; echo again >> /data/greeting; exit 1");
+        spec["volumes"] = json!([{"name": "v", "emptyDir": {}}]);
+        spec["containers"][0]["volumeMounts"] = json!([{"name": "v", "mountPath": "/data"}]);
+        spec["initContainers"] = json!([{
+            "name": "i", "image": "busybox:1.36.1", "command": ["sh", "-c", "echo hello > /work/greeting"],
+            "volumeMounts": [{"name": "v", "mountPath": "/work"}],
+        }]);
+        lab.start("p", spec).await;
+        lab.until(10.0).await;
+        assert_eq!(lab.log("p", "c", true).await.unwrap(), ["hello", "again"], "{}", lab.print("p"));
     });
 }
