@@ -20,9 +20,28 @@ impl ApiServer {
         match (resource.group, resource.plural) {
             ("", "pods") => self.admit_pod(object),
             ("", "services") => self.admit_service(object),
+            ("apps", "daemonsets") => {
+                set_template_generation(object, 1);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
+}
+
+/// The annotation in which a daemon set says how often its template has changed (pkg/apis/apps/v1/conversion.go).
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
+fn set_template_generation(daemon_set: &mut Value, generation: i64) {
+    let annotations = nested(nested(daemon_set, "metadata"), "annotations");
+    fields(annotations).insert(TEMPLATE_GENERATION.to_owned(), json!(generation.to_string()));
+}
+
+/// A changed daemon set counts the changes of its template itself.
+pub(super) fn count_template_generation(old: &Value, new: &mut Value) {
+    let before = old["metadata"]["annotations"][TEMPLATE_GENERATION].as_str().and_then(|count| count.parse::<i64>().ok());
+    let changes = i64::from(old["spec"]["template"] != new["spec"]["template"]);
+    set_template_generation(new, before.unwrap_or(1) + changes);
 }
 
 /// A Job selects its Pods by its UID, where it does not say otherwise (pkg/registry/batch/job/strategy.go:generateSelector).

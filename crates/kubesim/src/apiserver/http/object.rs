@@ -10,7 +10,12 @@ use k8s_openapi::{
 use serde_json::{Value, json};
 
 use super::{
-    super::{ApiServer, DeleteOptions, Origin, Patch, Propagation, Writer, events::external, managed, strategy::decode},
+    super::{
+        ApiServer, DeleteOptions, Origin, Patch, Propagation, Writer,
+        events::external,
+        managed,
+        strategy::{Undecodable, cannot_be_handled, decode, try_decode},
+    },
     Incoming, ResponseBody,
     body::{self, document_response},
     media::Form,
@@ -101,8 +106,7 @@ impl ApiServer {
             "application/merge-patch+json" => Patch::Merge(patch_body(request)?),
             "application/strategic-merge-patch+json" => Patch::Strategic(patch_body(request)?),
             _ => {
-                let error = StatusError::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
-                return Err(error);
+                return Err(StatusError::new(415, "UnsupportedMediaType", "415: Unsupported Media Type").with_details());
             }
         };
         let object = self.patch(at.resource, &at.subresource, &at.key(), &patch, &request.writer()?)?;
@@ -112,8 +116,9 @@ impl ApiServer {
     /// Server-side apply: makes the object if it does not exist.
     fn applied(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
         request.query.applier()?;
-        let mut config = body::document(at.resource.kind, "application/yaml", &request.body)?;
-        body::check_kind(at.resource.kind, &at.resource.api_version(), &config)?;
+        let mut config: Value = serde_yaml::from_slice(&request.body)
+            .map_err(|error| StatusError::bad_request(format!("error encoding patch: yaml: {error}")))?;
+        check_applied_kind(at.resource, &config)?;
         let name = config["metadata"]["name"].as_str().unwrap_or(&at.name);
         if name != at.name {
             let message = format!("the name of the object ({name}) does not match the name on the URL ({})", at.name);
@@ -123,13 +128,15 @@ impl ApiServer {
             return Err(StatusError::bad_request("metadata.managedFields must be nil"));
         }
         let writer = Writer { origin: Origin::Apply, ..request.writer()? };
-        config = decode(at.resource, &config, &writer)?;
-        config["metadata"]["name"] = json!(at.name);
+        config = try_decode(at.resource, &config, &Writer { strict: true, ..writer }).map_err(|problem| match problem {
+            Undecodable::Type(problem) => untyped(at, &config, &managed::misfit(&problem)),
+            Undecodable::Unknown(fields) => untyped(at, &config, &managed::undeclared(&config, &fields)),
+            Undecodable::Quantity(_) => cannot_be_handled(at.resource, &problem),
+        })?;
         if let Some(problem) = managed::duplicate(&config) {
-            let (version, kind) = (at.resource.api_version(), at.resource.kind);
-            let what = format!("{}/{}; {version}, Kind={kind}", at.namespace, at.name);
-            return Err(StatusError::new(500, "", format!("failed to create typed patch object ({what}): {problem}")));
+            return Err(untyped(at, &config, &problem));
         }
+        config["metadata"]["name"] = json!(at.name);
         let force = request.query.flag("force");
         let (object, change) = self.apply(at.resource, &at.subresource, &at.key(), &config, force, &writer)?;
         let status = if change == Change::Created { StatusCode::CREATED } else { StatusCode::OK };
@@ -141,7 +148,7 @@ impl ApiServer {
         let writer = request.writer()?;
         let writer = Writer { dry_run: writer.dry_run || dry_run, ..writer };
         let (object, gone) = self.delete(at.resource, &at.key(), &options, &writer)?;
-        if at.resource == &PODS || !gone || at.resource.plural == "serviceaccounts" {
+        if at.resource == &PODS || !gone || ["serviceaccounts", "services"].contains(&at.resource.plural) {
             return Ok(self.show(at.resource, StatusCode::OK, &object, request));
         }
         let mut details = json!({"name": at.name, "kind": at.resource.plural, "uid": object.uid()});
@@ -157,7 +164,7 @@ impl ApiServer {
         if request.method != Method::POST {
             return Err(StatusError::method_not_allowed());
         }
-        let success = || json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
+        let success = || json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
         match at.subresource.as_str() {
             "binding" => {
                 let value = body::document("Binding", request.content_type(), &request.body)?;
@@ -169,7 +176,10 @@ impl ApiServer {
             }
             "eviction" => {
                 let value = body::document("Eviction", request.content_type(), &request.body)?;
-                let eviction: Eviction = read("Eviction", &value)?;
+                let eviction: Eviction = read("Eviction", &as_policy_v1(value))?;
+                if eviction.metadata.name.as_ref() != Some(&at.name) {
+                    return Err(StatusError::bad_request("name in URL does not match name in Eviction object"));
+                }
                 let given = eviction.delete_options.unwrap_or_default();
                 let dry_run = is_dry(&given);
                 let options = read_delete_options(given)?;
@@ -254,8 +264,25 @@ impl ApiServer {
     }
 }
 
+/// What is applied must say what it is.
+fn check_applied_kind(resource: &Resource, config: &Value) -> Result<(), StatusError> {
+    let (kind, version) = (config["kind"].as_str().unwrap_or_default(), config["apiVersion"].as_str().unwrap_or_default());
+    if (kind, version) == (resource.kind, resource.api_version().as_str()) {
+        return Ok(());
+    }
+    let slash = if version.contains('/') { "" } else { "/" };
+    Err(StatusError::bad_request(format!("invalid object type: {slash}{version}, Kind={kind}")))
+}
+
+/// The error for a configuration that is not of its type, to which the real server gives the code 500.
+fn untyped(at: &Place, config: &Value, problem: &str) -> StatusError {
+    let name = |field: &str| config["metadata"][field].as_str().unwrap_or_default();
+    let what = format!("{}/{}; {}, Kind={}", name("namespace"), name("name"), at.resource.api_version(), at.resource.kind);
+    StatusError::new(500, "", format!("failed to create typed patch object ({what}): {problem}"))
+}
+
 fn patch_body(request: &Incoming) -> Result<Value, StatusError> {
-    serde_json::from_slice(&request.body).map_err(|error| StatusError::bad_request(format!("error decoding patch: {error}")))
+    serde_json::from_slice(&request.body).map_err(|_| StatusError::bad_request("invalid JSON patch"))
 }
 
 /// The error of an apply that would take others' fields.
@@ -296,6 +323,14 @@ fn is_made_by_put(resource: &Resource) -> bool {
     matches!(resource.plural, "leases" | "endpoints" | "services") || resource == &EVENTS
 }
 
+/// An eviction of the former version is the same.
+fn as_policy_v1(mut eviction: Value) -> Value {
+    if eviction["apiVersion"] == "policy/v1beta1" {
+        eviction["apiVersion"] = json!("policy/v1");
+    }
+    eviction
+}
+
 /// Reads the body of a request as its type.
 fn read<T: serde::de::DeserializeOwned>(kind: &'static str, value: &Value) -> Result<T, StatusError> {
     typed::read(kind, value).map_err(|error| {
@@ -320,6 +355,7 @@ pub(super) fn delete_options(resource: &Resource, request: &Incoming) -> Result<
         read("DeleteOptions", &value)?
     };
     let dry_run = is_dry(&given);
+    check_delete_options(&given)?;
     let mut options = read_delete_options(given)?;
     if let Some(seconds) = request.query.number("gracePeriodSeconds")? {
         options.grace_period_seconds = Some(seconds);
@@ -333,6 +369,20 @@ pub(super) fn delete_options(resource: &Resource, request: &Incoming) -> Result<
         request.warn(PODS_STAY);
     }
     Ok((options, dry_run))
+}
+
+/// Checks what goes together (apimachinery/pkg/apis/meta/v1/validation).
+fn check_delete_options(options: &meta::DeleteOptions) -> Result<(), StatusError> {
+    let stages = options.dry_run.clone().unwrap_or_default();
+    let error = match &options.propagation_policy {
+        Some(policy) if options.orphan_dependents.is_some() => {
+            let problem = "orphanDependents and deletionPropagation cannot be both set";
+            FieldError::invalid("propagationPolicy", &json!(policy), problem)
+        }
+        _ if stages.iter().any(|stage| stage != "All") => FieldError::not_supported_value("dryRun", &json!(stages), &["All"]),
+        _ => return Ok(()),
+    };
+    Err(StatusError::invalid("meta.k8s.io", "DeleteOptions", "", vec![error]))
 }
 
 /// Whether the options in a body ask for a dry run.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::metadata::metadata;
 use crate::resource::Resource;
 
-pub(super) use apply::{Applier, Conflict, apply, duplicate};
+pub(super) use apply::{Applier, Conflict, apply, duplicate, misfit, undeclared};
 use set::FieldSet;
 
 /// One manager's fields, as in `metadata.managedFields`.
