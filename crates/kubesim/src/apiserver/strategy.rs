@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::{
     ApiServer, Origin, Writer, admission, defaults, managed,
-    metadata::{fields, keep},
+    metadata::{fields, keep, strings},
     quantities, validation,
 };
 use crate::{
-    resource::Resource,
+    resource::{NODES, Resource},
     status::StatusError,
     typed::{self, WrongType},
 };
@@ -34,10 +34,13 @@ impl ApiServer {
         defaults::apply(resource.stored(), value);
         validation::check(resource.stored(), value, None)?;
         writer.warn(validation::warnings(resource, value));
+        if writer.origin != Origin::Component && resource == &NODES {
+            admission::complete_node(value);
+        }
         self.admit(resource, value)?;
         self.check_pod_security(resource, value, writer)?;
         check_size(value, writer)?;
-        if let Some(owned) = owned {
+        if let Some(owned) = owned.filter(|owned| !owned.is_null()) {
             fields(&mut value["metadata"]).insert("managedFields".to_owned(), owned);
         }
         Ok(())
@@ -103,8 +106,12 @@ pub(super) enum Undecodable {
     Type(#[from] WrongType),
     #[error("{0}")]
     Quantity(String),
-    #[error("strict decoding error: {}", .0.join(", "))]
+    #[error("strict decoding error: {}", .0.iter().map(|path| unknown_field(path)).collect::<Vec<_>>().join(", "))]
     Unknown(Vec<String>),
+}
+
+fn unknown_field(path: &str) -> String {
+    format!("unknown field {path:?}")
 }
 
 impl Undecodable {
@@ -137,11 +144,10 @@ pub(super) fn try_decode(resource: &'static Resource, value: &Value, writer: &Wr
     if unknown.is_empty() {
         return Ok(normal);
     }
-    let unknown: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
     if writer.strict {
         return Err(Undecodable::Unknown(unknown));
     }
-    writer.warn(unknown);
+    writer.warn(unknown.iter().map(|path| unknown_field(path)).collect());
     Ok(normal)
 }
 
@@ -169,7 +175,11 @@ fn reset_status(resource: &Resource, value: &mut Value) {
         // A kubelet registers its node with its status.
         ("", "nodes") => return,
         ("", "namespaces") => {
-            fields(value).insert("spec".to_owned(), json!({"finalizers": ["kubernetes"]}));
+            let mut finalizers = strings(value, "/spec/finalizers");
+            if !finalizers.iter().any(|finalizer| finalizer == "kubernetes") {
+                finalizers.push("kubernetes".to_owned());
+            }
+            fields(value).insert("spec".to_owned(), json!({"finalizers": finalizers}));
             json!({"phase": "Active"})
         }
         ("", "pods") => json!({"phase": "Pending"}),

@@ -89,7 +89,7 @@ impl ApiServer {
         loop {
             let current = self.get(resource, key)?;
             let mut new = change(current.value())?;
-            drop_empty_lists(&mut new);
+            drop_empty(&mut new);
             check_identity(resource, &current, &new)?;
             check_finalizers(resource, current.value(), &new)?;
             check_deletion(resource, current.value(), &new)?;
@@ -155,10 +155,12 @@ fn same_spec(resource: &Resource, old: &Value, new: &Value) -> bool {
     old.get("spec") == new.get("spec") && (resource.plural != "deployments" || annotations(old) == annotations(new))
 }
 
-/// Removes the lists of the metadata that are no fields when nothing is in them.
-fn drop_empty_lists(object: &mut Value) {
-    metadata(object).retain(|field, value| {
-        !(["ownerReferences", "finalizers"].contains(&field.as_str()) && value.as_array().is_some_and(Vec::is_empty))
+/// Removes the lists and maps of the metadata that are no fields when nothing is in them.
+fn drop_empty(object: &mut Value) {
+    metadata(object).retain(|field, value| match field.as_str() {
+        "ownerReferences" | "finalizers" => !value.as_array().is_some_and(Vec::is_empty),
+        "labels" | "annotations" => !value.as_object().is_some_and(serde_json::Map::is_empty),
+        _ => true,
     });
 }
 

@@ -29,6 +29,35 @@ impl ApiServer {
     }
 }
 
+/// A Node that somebody makes has no kubelet that says what it is, and is not ready (plugin/pkg/admission/nodetaint).
+pub(super) fn complete_node(node: &mut Value) {
+    const INFO: [&str; 10] = [
+        "architecture",
+        "bootID",
+        "containerRuntimeVersion",
+        "kernelVersion",
+        "kubeProxyVersion",
+        "kubeletVersion",
+        "machineID",
+        "operatingSystem",
+        "osImage",
+        "systemUUID",
+    ];
+    let not_ready = json!({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"});
+    let taints = fields(nested(node, "spec")).entry("taints").or_insert_with(|| json!([]));
+    if let Value::Array(taints) = taints
+        && !taints.iter().any(|taint| taint["key"] == not_ready["key"] && taint["effect"] == not_ready["effect"])
+    {
+        taints.push(not_ready);
+    }
+    let status = nested(node, "status");
+    fields(nested(nested(status, "daemonEndpoints"), "kubeletEndpoint")).entry("Port").or_insert(json!(0));
+    let info = fields(nested(status, "nodeInfo"));
+    for field in INFO {
+        info.entry(field).or_insert(json!(""));
+    }
+}
+
 /// The annotation in which a daemon set says how often its template has changed (pkg/apis/apps/v1/conversion.go).
 const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 

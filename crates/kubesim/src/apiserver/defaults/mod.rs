@@ -113,6 +113,9 @@ fn service(spec: &mut Value) {
         let client = nested(nested(spec, "sessionAffinityConfig"), "clientIP");
         default(client, "timeoutSeconds", 10_800);
     }
+    if spec["sessionAffinity"] == "None" {
+        fields(spec).remove("sessionAffinityConfig");
+    }
     let kind = spec["type"].clone();
     let external = kind == "ExternalName";
     if !external {
@@ -128,7 +131,7 @@ fn service(spec: &mut Value) {
         default(port, "protocol", "TCP");
         let number = port["port"].clone();
         let target = &port["targetPort"];
-        if !external && (target.is_null() || *target == json!(0) || *target == json!("")) {
+        if target.is_null() || *target == json!(0) || *target == json!("") {
             fields(port).insert("targetPort".to_owned(), number);
         }
     }

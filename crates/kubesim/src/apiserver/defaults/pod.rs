@@ -8,6 +8,10 @@ use super::{default, elements, fields, nested};
 pub(super) fn default_pod(spec: &mut Value) {
     default_spec(spec);
     default(spec, "enableServiceLinks", true);
+    // What is negative was once taken for one second.
+    if spec["terminationGracePeriodSeconds"].as_i64().is_some_and(|seconds| seconds < 0) {
+        spec["terminationGracePeriodSeconds"] = json!(1);
+    }
     for list in ["initContainers", "containers"] {
         elements(spec, list).for_each(|container| default_requests(nested(container, "resources")));
     }
@@ -19,10 +23,6 @@ pub(super) fn default_spec(spec: &mut Value) {
     default(spec, "terminationGracePeriodSeconds", 30);
     default(spec, "dnsPolicy", "ClusterFirst");
     default(spec, "schedulerName", "default-scheduler");
-    // What is negative was once taken for one second.
-    if spec["terminationGracePeriodSeconds"].as_i64().is_some_and(|seconds| seconds < 0) {
-        spec["terminationGracePeriodSeconds"] = json!(1);
-    }
     nested(spec, "securityContext");
     let host_network = spec["hostNetwork"] == true;
     for list in ["initContainers", "containers", "ephemeralContainers"] {

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Value, json};
 
 use super::{
-    super::{ApiServer, Writer, events::external, table::partial},
+    super::{ApiServer, Writer, events::external, metadata::fields, table::partial},
     Incoming, ResponseBody,
     body::{self, document_response, response},
     media::Form,
@@ -155,7 +155,13 @@ impl ApiServer {
         let mut items = Vec::new();
         for object in objects {
             match self.delete(resource, &object.key(), &options, &writer) {
-                Ok((deleted, _)) => items.push(external(resource, deleted.value())),
+                Ok((deleted, _)) => {
+                    let mut item = external(resource, deleted.value());
+                    for field in ["kind", "apiVersion"] {
+                        fields(&mut item).remove(field);
+                    }
+                    items.push(item);
+                }
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error),
             }

@@ -146,6 +146,9 @@ impl Query {
             let error = FieldError::forbidden(field, detail);
             Err(StatusError::invalid("meta.k8s.io", "ListOptions", "", vec![error]))
         };
+        for field in ["limit", "timeoutSeconds"] {
+            self.number(field)?;
+        }
         let matching = self.text("resourceVersionMatch");
         if self.values.contains_key("sendInitialEvents") {
             if !is_watch {

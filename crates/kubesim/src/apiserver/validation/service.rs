@@ -142,7 +142,7 @@ fn unique_ports(spec: &Value, errors: &mut Errors) {
         if let Some(number) = node_port(port)
             && !seen.insert((text(port, "protocol"), number))
         {
-            errors.push(FieldError::duplicate(format!("spec.ports[{index}].nodePort"), &port["nodePort"]));
+            errors.invalid(format!("spec.ports[{index}].nodePort"), &port["nodePort"], "provided port is already allocated");
         }
     }
     let mut seen = BTreeSet::new();

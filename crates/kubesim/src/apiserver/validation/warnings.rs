@@ -25,6 +25,9 @@ pub(in crate::apiserver) fn warnings(resource: &Resource, object: &Value) -> Vec
             hidden_variables(container, &path, &mut found);
             for (index, port) in list(container, "ports").iter().enumerate() {
                 let place = format!("{path}.ports[{index}]");
+                if !text(port, "hostIP").is_empty() && port["hostPort"].as_i64().unwrap_or(0) == 0 {
+                    found.push(host_ip_alone(port, &place));
+                }
                 let alike = ports.iter().filter(|(_, other)| is_same_port(port, other));
                 found.extend(alike.map(|(other, _)| format!("{place}: duplicate port definition with {other}")));
                 ports.push((place, port));
@@ -33,6 +36,13 @@ pub(in crate::apiserver) fn warnings(resource: &Resource, object: &Value) -> Vec
     }
     found.extend(spec_warnings(spec, path));
     found
+}
+
+/// An address of the host means nothing without a port of the host. The port is shown as Go prints it.
+fn host_ip_alone(port: &Value, place: &str) -> String {
+    let (name, number, protocol, ip) = (text(port, "name"), &port["containerPort"], text(port, "protocol"), text(port, "hostIP"));
+    let shown = format!("Name:{name} HostPort:0 ContainerPort:{number} Protocol:{protocol} HostIP:{ip}");
+    format!("{place}: hostIP set without hostPort: {{{shown}}}")
 }
 
 /// A name that is no DNS label makes Pods that have no such host name.
@@ -52,6 +62,10 @@ fn name_warning(resource: &Resource, object: &Value) -> Vec<String> {
 
 fn spec_warnings(spec: &Value, path: &str) -> Vec<String> {
     let mut found = Vec::new();
+    if spec["terminationGracePeriodSeconds"].as_i64().is_some_and(|seconds| seconds < 0) {
+        let problem = "must be >= 0; negative values are invalid and will be treated as 1";
+        found.push(format!("{path}.terminationGracePeriodSeconds: {problem}"));
+    }
     for old in ["beta.kubernetes.io/os", "beta.kubernetes.io/arch"].iter().filter(|key| spec["nodeSelector"].get(**key).is_some()) {
         let new = old.trim_start_matches("beta.");
         found.push(format!("{path}.nodeSelector[{old}]: deprecated since v1.14; use {new:?} instead"));
@@ -120,11 +134,12 @@ mod tests {
             ],
             "ports": [{"containerPort": 80}, {"containerPort": 81}, {"containerPort": 80}],
         });
-        let spec = json!({"containers": [container], "nodeSelector": {"beta.kubernetes.io/os": "linux"}});
+        let spec = json!({"containers": [container], "nodeSelector": {"beta.kubernetes.io/os": "linux"}, "terminationGracePeriodSeconds": -1});
         let object = json!({"spec": {"template": {"spec": spec}}});
         let expected = [
             "spec.template.spec.containers[0].env[1]: hides previous definition of \"A\", which may be dropped when using apply",
             "spec.template.spec.containers[0].ports[2]: duplicate port definition with spec.template.spec.containers[0].ports[0]",
+            "spec.template.spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1",
             "spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use \"kubernetes.io/os\" instead",
         ];
         assert_eq!(warnings(&DEPLOYMENTS, &object), expected);

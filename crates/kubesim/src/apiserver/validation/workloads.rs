@@ -174,6 +174,7 @@ fn percentage(value: &Value) -> Option<u64> {
 }
 
 fn is_zero(value: &Value) -> bool {
-    // What is no percentage counts as none, too.
-    *value == json!(0) || (value.is_string() && percentage(value).unwrap_or(0) == 0)
+    // A text that is no number counts as none, too.
+    let number = |text: &str| text.trim_end_matches('%').parse::<i64>().unwrap_or(0);
+    *value == json!(0) || value.as_str().is_some_and(|text| number(text) == 0)
 }

@@ -5,6 +5,7 @@ mod clients;
 mod exec;
 mod fuzz;
 mod large;
+mod recorded;
 mod refusals;
 
 use std::{sync::Arc, time::Duration};
