@@ -19,7 +19,6 @@ use crate::{
     resource::{NAMESPACES, Resource},
     selector::Selection,
     status::{FieldError, StatusError},
-    store::TooOld,
 };
 
 /// A part of a list, and how to go on.
@@ -105,7 +104,7 @@ impl ApiServer {
     fn page(&self, resource: &'static Resource, selection: &Selection, request: &Incoming) -> Result<Page, StatusError> {
         let token = request.query.text("continue");
         let current = self.store().revision();
-        let too_old = |error: TooOld| StatusError::expired(error.to_string());
+        let too_old = |_| StatusError::expired("The resourceVersion for the provided list is too old.");
         let (mut objects, revision) = if token.is_empty() {
             match request.query.revision()? {
                 Some(revision) if revision > current => return Err(too_large(revision, current)),

@@ -69,7 +69,8 @@ impl ApiServer {
     fn stored_object(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
         let subresource = at.subresource.as_str();
         match request.method {
-            ref method if is_read(method) => {
+            // What completes a namespace can only be written.
+            ref method if is_read(method) && subresource != "finalize" => {
                 let object = self.get(at.resource, &at.key())?;
                 if request.query.flag("watch") && subresource.is_empty() {
                     return self.watch_one(at, request);

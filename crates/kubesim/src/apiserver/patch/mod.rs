@@ -11,6 +11,9 @@ use crate::{
     status::{FieldError, StatusError},
 };
 
+/// What comes before the name of a list in the field that says its order.
+const SET_ORDER: &str = "$setElementOrder/";
+
 /// A change of an object.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Patch {
@@ -64,16 +67,42 @@ fn require_object<'a>(patch: &'a Value, prefix: &str) -> Result<&'a Value, Statu
     Err(StatusError::bad_request(message))
 }
 
-/// A value as Go prints it.
+/// A patch as Go prints it. The lists whose order it says are no longer in it when it is printed.
 fn go_map(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
-            let fields: Vec<String> = fields.iter().map(|(key, value)| format!("{key}:{}", go_map(value))).collect();
-            format!("map[{}]", fields.join(" "))
+            let is_used = |key: &str| key.starts_with(SET_ORDER) || fields.contains_key(&format!("{SET_ORDER}{key}"));
+            let shown = fields.iter().filter(|(key, _)| !is_used(key));
+            let shown: Vec<String> = shown.map(|(key, value)| format!("{key}:{}", go_map(value))).collect();
+            format!("map[{}]", shown.join(" "))
         }
         Value::Array(items) => format!("[{}]", items.iter().map(go_map).collect::<Vec<_>>().join(" ")),
         Value::String(text) => text.clone(),
         Value::Null => "<nil>".to_owned(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{resource::DEPLOYMENTS, typed};
+
+    #[test]
+    fn a_patch_that_leaves_something_unreadable_is_shown() {
+        let patch = json!({"spec": {"replicas": "x", "$setElementOrder/l": [{"name": "a"}], "l": [{"name": "a"}]}});
+        let problem = Undecodable::Type(typed::normalise(&DEPLOYMENTS, &patch).unwrap_err());
+        assert_eq!(
+            Patch::Strategic(patch.clone()).leaves_unreadable(&patch, &problem).message(),
+            " \"\" is invalid: patch: Invalid value: \"map[spec:map[replicas:x]]\": unrecognized type: int32"
+        );
+        let patched = json!({"spec": {"replicas": "x"}});
+        assert_eq!(
+            Patch::Merge(patch).leaves_unreadable(&patched, &problem).message(),
+            " \"\" is invalid: patch: Invalid value: \"{\\\"spec\\\":{\\\"replicas\\\":\\\"x\\\"}}\": json: cannot unmarshal \
+             string into Go struct field DeploymentSpec.spec.replicas of type int32"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::go_map;
+use super::{SET_ORDER, go_map};
 use crate::{
     schema::{PatchStrategy, patch_strategy},
     status::StatusError,
@@ -11,7 +11,6 @@ use crate::{
 const DIRECTIVE: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";
 const DELETE_FROM: &str = "$deleteFromPrimitiveList/";
-const SET_ORDER: &str = "$setElementOrder/";
 
 /// Merges a patch into an object.
 pub(super) fn merge(object: &mut Value, patch: &Value) -> Result<(), StatusError> {

@@ -1,5 +1,6 @@
 //! The API through `kube::Client`, in virtual time.
 
+mod as_stored;
 mod bad_requests;
 mod clients;
 mod exec;
