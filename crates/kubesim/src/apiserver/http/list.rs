@@ -10,8 +10,8 @@ use super::{
     super::{ApiServer, Writer, events::external, metadata::fields, table::partial},
     Incoming, ResponseBody,
     body::{self, document_response, response},
+    deletion::delete_options,
     media::Form,
-    object::delete_options,
     path::is_read,
 };
 use crate::{

@@ -2,6 +2,7 @@
 
 mod ages;
 mod body;
+mod deletion;
 mod discovery;
 mod exec;
 mod list;
