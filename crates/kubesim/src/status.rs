@@ -1,6 +1,6 @@
 //! Errors of the API, worded as the real server words them (apimachinery/pkg/api/errors).
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, StatusDetails};
 use serde_json::Value;
@@ -113,7 +113,13 @@ impl StatusError {
 
     /// Fields of the object are not valid. `kind` and `group` are those of the object.
     pub fn invalid(group: &str, kind: &str, name: &str, errors: Vec<FieldError>) -> Self {
-        let listed: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        // What is told twice is told once (apimachinery/pkg/util/validation/field/errors.go:ToAggregate).
+        let mut listed: Vec<String> = Vec::new();
+        for error in errors.iter().map(ToString::to_string) {
+            if !listed.contains(&error) {
+                listed.push(error);
+            }
+        }
         let listed = match listed.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
@@ -121,9 +127,9 @@ impl StatusError {
         let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
         let mut error = Self::new(422, "Invalid", format!("{qualified} {name:?} is invalid: {listed}"));
         error.0.details = Some(StatusDetails {
-            name: Some(name.to_owned()),
+            name: (!name.is_empty()).then(|| name.to_owned()),
             group: (!group.is_empty()).then(|| group.to_owned()),
-            kind: Some(kind.to_owned()),
+            kind: (!kind.is_empty()).then(|| kind.to_owned()),
             causes: Some(errors.into_iter().map(FieldError::into_cause).collect()),
             ..StatusDetails::default()
         });
@@ -147,6 +153,18 @@ impl StatusError {
         let mut error = Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
         error.0.details = Some(StatusDetails::default());
         error
+    }
+
+    /// What is asked for cannot be done to this object.
+    pub fn unprocessable() -> Self {
+        Self::new(422, "Invalid", "the server rejected our request due to an error in our request").with_details()
+    }
+
+    /// The same error with details, in which there need not be anything.
+    #[must_use]
+    pub fn with_details(mut self) -> Self {
+        self.0.details.get_or_insert_default();
+        self
     }
 
     /// The same error in other words.
@@ -191,6 +209,11 @@ impl FieldError {
         Self::new(path, "FieldValueInvalid", format!("Invalid value: {}: {detail}", quoted(value)))
     }
 
+    /// A value that is shown like this is not valid.
+    pub(crate) fn invalid_text(path: impl Into<String>, shown: &str, detail: &str) -> Self {
+        Self::new(path, "FieldValueInvalid", format!("Invalid value: {shown}: {detail}"))
+    }
+
     /// The value is missing.
     pub fn required(path: impl Into<String>, detail: &str) -> Self {
         let message = if detail.is_empty() { "Required value".to_owned() } else { format!("Required value: {detail}") };
@@ -204,8 +227,13 @@ impl FieldError {
 
     /// The value is not one of those that are known.
     pub fn not_supported(path: impl Into<String>, value: &str, supported: &[&str]) -> Self {
+        Self::not_supported_value(path, &Value::String(value.to_owned()), supported)
+    }
+
+    /// The value, which need not be a text, is not one of those that are known.
+    pub fn not_supported_value(path: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
         let listed: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
-        let message = format!("Unsupported value: {value:?}: supported values: {}", listed.join(", "));
+        let message = format!("Unsupported value: {}: supported values: {}", quoted(value), listed.join(", "));
         Self::new(path, "FieldValueNotSupported", message)
     }
 
@@ -239,9 +267,26 @@ impl fmt::Display for FieldError {
 /// A value as Go prints it in a field error: strings quoted, numbers bare, objects as JSON.
 fn quoted(value: &Value) -> String {
     match value {
-        Value::String(text) => format!("{text:?}"),
+        Value::String(text) => go_quoted(text),
         other => other.to_string(),
     }
+}
+
+/// A text as Go quotes it (strconv.Quote).
+fn go_quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => quoted.extend(['\\', char]),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            control if control.is_ascii_control() => drop(write!(quoted, "\\x{:02x}", u32::from(control))),
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 #[cfg(test)]

@@ -30,12 +30,12 @@ impl ApiServer {
         self.modify(&PODS, "binding", &key, writer, |pod| {
             if is_deleting(pod) {
                 let problem = format!("pod {name} is being deleted, cannot be assigned to a host");
-                return Err(StatusError::conflict(&PODS, name, &problem));
+                return Err(not_bound(name, &problem));
             }
             let taken = text(pod, "/spec/nodeName");
             if !taken.is_empty() {
                 let problem = format!("pod {name} is already assigned to node {taken:?}");
-                return Err(StatusError::conflict(&PODS, name, &problem));
+                return Err(not_bound(name, &problem));
             }
             let mut pod = pod.clone();
             pod["spec"]["nodeName"] = json!(node);
@@ -43,6 +43,12 @@ impl ApiServer {
             Ok(pod)
         })
     }
+}
+
+/// The real server names the subresource.
+fn not_bound(name: &str, problem: &str) -> StatusError {
+    StatusError::new(409, "Conflict", format!("Operation cannot be fulfilled on pods/binding {name:?}: {problem}"))
+        .about(&PODS, name)
 }
 
 fn set_condition(pod: &mut Value, kind: &str, status: &str, now: &Value) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     ApiServer, Origin, Writer,
@@ -10,13 +10,14 @@ use super::{
     events,
     metadata::{finalizers, is_deleting, keep, metadata, number, raise_generation, same, same_managers, strings, text},
     patch::Patch,
-    strategy::decode,
+    strategy::{Undecodable, decode, try_decode},
 };
 use crate::{
     object::{Key, Object},
     resource::Resource,
     status::{FieldError, StatusError},
     store::Mismatch,
+    typed::WrongType,
 };
 
 /// What of an object's metadata a change cannot touch.
@@ -40,6 +41,12 @@ impl ApiServer {
             value = decode(resource, &value, writer)?;
         }
         events::to_stored(resource, &mut value);
+        let is_conditional = ["leases", "poddisruptionbudgets"].contains(&resource.plural);
+        if writer.origin == Origin::Client && is_conditional && text(&value, "/metadata/resourceVersion").is_empty() {
+            self.get(resource, key)?;
+            let error = FieldError::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+            return Err(StatusError::invalid(resource.group, resource.plural, &key.name, vec![error]));
+        }
         self.modify(resource, subresource, key, writer, |_| Ok(value.clone()))
     }
 
@@ -56,9 +63,14 @@ impl ApiServer {
         writer: &Writer<'_>,
     ) -> Result<Arc<Object>, StatusError> {
         self.modify(resource, subresource, key, writer, |current| {
-            let patched = patch.apply(resource, external_form(resource, current))?;
+            let mut patched = patch.apply(resource, external_form(resource, current))?;
             // What a component patches is well-formed, and the null fields of a patch are gone when it is merged.
-            let mut patched = if writer.origin == Origin::Component { patched } else { decode(resource, &patched, writer)? };
+            if writer.origin != Origin::Component {
+                let is_asked = !matches!(patch, Patch::Strategic(_));
+                let read = if is_asked { check_kind(resource, &patched) } else { Ok(()) };
+                let read = read.and_then(|()| try_decode(resource, &patched, writer));
+                patched = read.map_err(|problem| patch.leaves_unreadable(&patched, &problem))?;
+            }
             events::to_stored(resource, &mut patched);
             Ok(patched)
         })
@@ -77,9 +89,10 @@ impl ApiServer {
         loop {
             let current = self.get(resource, key)?;
             let mut new = change(current.value())?;
-            drop_empty_lists(&mut new);
+            drop_empty(&mut new);
             check_identity(resource, &current, &new)?;
             check_finalizers(resource, current.value(), &new)?;
+            check_deletion(resource, current.value(), &new)?;
             keep_fixed(current.value(), &mut new);
             self.prepare_for_update(resource, subresource, current.value(), &mut new, writer)?;
             if has_generation(resource) && ["", "scale"].contains(&subresource) && !same_spec(resource, current.value(), &new) {
@@ -115,6 +128,16 @@ fn external_form(resource: &'static Resource, stored: &Value) -> Value {
     if resource == resource.stored() { stored.clone() } else { events::external(resource, stored) }
 }
 
+/// A patch cannot make an object one of another kind.
+fn check_kind(resource: &'static Resource, patched: &Value) -> Result<(), Undecodable> {
+    let (kind, version) = (text(patched, "/kind"), text(patched, "/apiVersion"));
+    if (kind, version) == (resource.kind, resource.api_version().as_str()) {
+        return Ok(());
+    }
+    let problem = format!("no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\"");
+    Err(Undecodable::Type(WrongType::Text(problem)))
+}
+
 fn keep_fixed(old: &Value, new: &mut Value) {
     let fields = metadata(new);
     for field in FIXED_METADATA {
@@ -132,10 +155,12 @@ fn same_spec(resource: &Resource, old: &Value, new: &Value) -> bool {
     old.get("spec") == new.get("spec") && (resource.plural != "deployments" || annotations(old) == annotations(new))
 }
 
-/// Removes the lists of the metadata that are no fields when nothing is in them.
-fn drop_empty_lists(object: &mut Value) {
-    metadata(object).retain(|field, value| {
-        !(["ownerReferences", "finalizers"].contains(&field.as_str()) && value.as_array().is_some_and(Vec::is_empty))
+/// Removes the lists and maps of the metadata that are no fields when nothing is in them.
+fn drop_empty(object: &mut Value) {
+    metadata(object).retain(|field, value| match field.as_str() {
+        "ownerReferences" | "finalizers" => !value.as_array().is_some_and(Vec::is_empty),
+        "labels" | "annotations" => !value.as_object().is_some_and(serde_json::Map::is_empty),
+        _ => true,
     });
 }
 
@@ -166,12 +191,32 @@ fn check_finalizers(resource: &Resource, old: &Value, new: &Value) -> Result<(),
     Err(StatusError::invalid(resource.group, resource.kind, text(old, "/metadata/name"), vec![error]))
 }
 
+/// Deletion is asked for by deleting (apimachinery/pkg/api/validation/objectmeta.go:ValidateObjectMetaAccessorUpdate).
+fn check_deletion(resource: &Resource, old: &Value, new: &Value) -> Result<(), StatusError> {
+    let is_changed = |field: &&&str| {
+        let given = &new["metadata"][**field];
+        !given.is_null() && *given != old["metadata"][**field]
+    };
+    let changed: Vec<&&str> = ["deletionTimestamp", "deletionGracePeriodSeconds"].iter().filter(is_changed).collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let errors = changed
+        .into_iter()
+        .map(|field| FieldError::invalid(format!("metadata.{field}"), &new["metadata"][*field], "field is immutable"));
+    Err(StatusError::invalid(resource.group, resource.kind, text(old, "/metadata/name"), errors.collect()))
+}
+
 /// The object must be the one of the request, at the version that it names, if it names one.
 fn check_identity(resource: &'static Resource, current: &Object, new: &Value) -> Result<(), StatusError> {
     let name = current.name();
     let new_name = text(new, "/metadata/name");
     if new_name != name {
-        let problem = format!("the name of the object ({new_name}) does not match the name on the URL ({name})");
+        let problem = if new_name.is_empty() {
+            format!("the name of the object ({name} based on URL) was undeterminable: name must be provided")
+        } else {
+            format!("the name of the object ({new_name}) does not match the name on the URL ({name})")
+        };
         return Err(StatusError::bad_request(problem));
     }
     if resource.namespaced && !["", current.namespace()].contains(&text(new, "/metadata/namespace")) {
@@ -179,7 +224,8 @@ fn check_identity(resource: &'static Resource, current: &Object, new: &Value) ->
         return Err(StatusError::bad_request(message));
     }
     let version = text(new, "/metadata/resourceVersion");
-    if !version.is_empty() && version != current.revision().to_string() {
+    // Zero is any version, as none is.
+    if !["", "0"].contains(&version) && version != current.revision().to_string() {
         return Err(StatusError::modified(resource, name));
     }
     let uid = text(new, "/metadata/uid");

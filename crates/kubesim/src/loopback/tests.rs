@@ -96,7 +96,7 @@ async fn a_status_is_merged_and_the_spec_kept() {
     let pod = client.patch_status::<Pod>("default", "p", &patch).await.unwrap();
     let status = pod.status.as_ref().unwrap();
     let conditions: Vec<_> = status.conditions.iter().flatten().map(|c| c.type_.as_str()).collect();
-    assert_eq!(conditions, ["PodScheduled", "Ready"]);
+    assert_eq!(conditions, ["Ready", "PodScheduled"]);
     assert_eq!(status.phase.as_deref(), Some("Running"));
     assert_eq!(pod.spec.as_ref().unwrap().node_name.as_deref(), Some("n"));
 }

@@ -36,7 +36,7 @@ impl FieldSelector {
             };
             let path = path.trim();
             if !is_supported(resource, path) {
-                return Err(format!("field label not supported: {path}"));
+                return Err(not_supported(resource, path));
             }
             requirements.push(Requirement { path: storage_path(path).to_owned(), value: value.trim().to_owned(), equal });
         }
@@ -67,7 +67,7 @@ fn text_at<'a>(object: &'a Value, path: &str) -> Cow<'a, str> {
         Some(Value::Bool(flag)) => Cow::Owned(flag.to_string()),
         Some(Value::Number(number)) => Cow::Owned(number.to_string()),
         _ if matches!(path, "spec.unschedulable" | "spec.hostNetwork") => Cow::Borrowed("false"),
-        _ if matches!(path, "status.replicas" | "status.successful") => Cow::Borrowed("0"),
+        _ if path == "status.successful" => Cow::Borrowed("0"),
         _ => Cow::Borrowed(""),
     }
 }
@@ -89,12 +89,22 @@ fn storage_path(path: &str) -> &str {
     }
 }
 
+/// Kinds without fields of their own say it in another way (apimachinery/pkg/runtime/conversion.go).
+fn not_supported(resource: &Resource, path: &str) -> String {
+    if own_fields(resource).is_empty() {
+        format!("{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+    } else {
+        format!("field label not supported: {path}")
+    }
+}
+
 /// The fields that can be selected by (the `…SelectableFields` of pkg/registry).
 fn is_supported(resource: &Resource, path: &str) -> bool {
-    if path == "metadata.name" || (resource.namespaced && path == "metadata.namespace") {
-        return true;
-    }
-    let fields: &[&str] = match (resource.group, resource.plural) {
+    path == "metadata.name" || (resource.namespaced && path == "metadata.namespace") || own_fields(resource).contains(&path)
+}
+
+fn own_fields(resource: &Resource) -> &'static [&'static str] {
+    match (resource.group, resource.plural) {
         ("", "pods") => &[
             "spec.nodeName",
             "spec.restartPolicy",
@@ -134,11 +144,9 @@ fn is_supported(resource: &Resource, path: &str) -> bool {
         ("", "secrets") => &["type"],
         ("", "namespaces") => &["status.phase"],
         ("", "services") => &["spec.clusterIP", "spec.type"],
-        ("apps", "replicasets") => &["status.replicas"],
         ("batch", "jobs") => &["status.successful"],
         _ => &[],
-    };
-    fields.contains(&path)
+    }
 }
 
 #[cfg(test)]
@@ -147,7 +155,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::resource::{EVENTS, NODES, PODS};
+    use crate::resource::{DEPLOYMENTS, EVENTS, NODES, PODS};
 
     #[rstest]
     #[case("spec.nodeName=node-1", true)]
@@ -170,5 +178,11 @@ mod tests {
     #[case("nonsense", "invalid selector: 'nonsense'; can't understand 'nonsense'")]
     fn what_is_not_supported_is_refused(#[case] text: &str, #[case] message: &str) {
         assert_eq!(FieldSelector::parse(text, &EVENTS), Err(message.to_owned()));
+    }
+
+    #[test]
+    fn a_kind_without_fields_of_its_own_says_so() {
+        let message = r#""status.replicas" is not a known field selector: only "metadata.name", "metadata.namespace""#;
+        assert_eq!(FieldSelector::parse("status.replicas=1", &DEPLOYMENTS), Err(message.to_owned()));
     }
 }

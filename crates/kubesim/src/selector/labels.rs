@@ -123,6 +123,9 @@ impl Requirement {
     fn parse(text: &str) -> Result<Self, String> {
         let requirement = |key: &str, operator| {
             let key = key.trim();
+            if let [_, word, ..] = key.split_whitespace().collect::<Vec<_>>()[..] {
+                return Err(format!("unable to parse requirement: found '{word}', expected: in, notin, =, ==, !=, gt, lt"));
+            }
             if key.is_empty() || key.contains(|c: char| c.is_whitespace() || "=!<>()".contains(c)) {
                 return Err(format!("unable to parse requirement: invalid label key {key:?}"));
             }
@@ -130,6 +133,9 @@ impl Requirement {
         };
         let value = |value: &str| {
             let value = value.trim();
+            if let Some(found) = value.chars().next().filter(|first| "(=".contains(*first)) {
+                return Err(format!("unable to parse requirement: found '{found}', expected: identifier"));
+            }
             let legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
             if value.len() <= 63 && value.chars().all(legal) {
                 Ok(value.to_owned())
@@ -142,7 +148,7 @@ impl Requirement {
         let number = |text: &str| {
             text.trim().parse().map_err(|_| format!("for 'Gt', 'Lt' operators, the value must be an integer, not {text:?}"))
         };
-        if let Some((head, list)) = text.split_once('(') {
+        if let Some((head, list)) = text.split_once('(').filter(|(head, _)| !head.contains('=')) {
             let list = list.trim_end().strip_suffix(')').ok_or_else(|| format!("found {text:?}, expected: ')'"))?;
             let values = list.split(',').map(value).collect::<Result<_, _>>()?;
             let mut words = head.split_whitespace();

@@ -22,6 +22,7 @@ const TOLERATION_SECONDS: u32 = 300;
 
 impl ApiServer {
     pub(super) fn admit_pod(&self, pod: &mut Value) -> Result<(), StatusError> {
+        check_runtime(pod)?;
         self.give_priority(pod)?;
         self.give_service_account(pod)?;
         tolerate_for_a_while(&mut pod["spec"]);
@@ -31,7 +32,7 @@ impl ApiServer {
             pod["status"]["conditions"] = json!([{
                 "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
                 "message": "Scheduling is blocked due to non-empty scheduling gates",
-                "lastTransitionTime": self.clock().time(),
+                "lastProbeTime": null, "lastTransitionTime": self.clock().time(),
             }]);
         }
         Ok(())
@@ -54,6 +55,13 @@ impl ApiServer {
             let problem = format!(
                 "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller \
                  computed {value} from the given PriorityClass name"
+            );
+            return Err(StatusError::forbidden(&PODS, asked_name(pod), &problem));
+        }
+        if let Some(given) = pod["spec"].get("preemptionPolicy").and_then(Value::as_str).filter(|given| *given != policy) {
+            let problem = format!(
+                "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission controller \
+                 computed {policy} from the given PriorityClass name"
             );
             return Err(StatusError::forbidden(&PODS, asked_name(pod), &problem));
         }
@@ -126,6 +134,19 @@ impl ApiServer {
 fn asked_name(pod: &Value) -> &str {
     let base = text(pod, "/metadata/generateName");
     if base.is_empty() { text(pod, "/metadata/name") } else { base }
+}
+
+/// There are no classes of runtimes, and so none with an overhead.
+fn check_runtime(pod: &Value) -> Result<(), StatusError> {
+    let class = text(pod, "/spec/runtimeClassName");
+    let problem = if !class.is_empty() {
+        format!("pod rejected: RuntimeClass {class:?} not found")
+    } else if pod["spec"].get("overhead").is_some() {
+        "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(StatusError::forbidden(&PODS, asked_name(pod), &problem))
 }
 
 fn tolerate_for_a_while(spec: &mut Value) {

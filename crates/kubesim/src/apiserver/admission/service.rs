@@ -34,7 +34,8 @@ impl ApiServer {
     pub(in crate::apiserver) fn readmit_service(&self, old: &Value, new: &mut Value) -> Result<(), StatusError> {
         drop_unneeded(&old["spec"], &mut new["spec"]);
         for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-            if new["spec"].get(field).is_none()
+            let is_missing = new["spec"][field].is_null() || new["spec"][field] == "";
+            if is_missing
                 && let Some(value) = old["spec"].get(field)
                 && new["spec"]["type"] != "ExternalName"
             {
@@ -58,9 +59,10 @@ impl ApiServer {
             let problem = match parsed.octets() {
                 [10, 96, ..] if !self.addresses().contains(address) => None,
                 [10, 96, ..] => Some("provided IP is already allocated"),
-                _ => Some("the provided network does not match the current range"),
+                _ => Some("the provided IP () is not in the valid range. The range of valid IPs is 10.96.0.0/16"),
             };
             if let Some(problem) = problem {
+                let problem = problem.replace("()", &format!("({address})"));
                 let problem = format!("failed to allocate IP {address}: {problem}");
                 return refused(FieldError::invalid("spec.clusterIPs", &json!([address]), &problem));
             }
@@ -97,8 +99,12 @@ impl ApiServer {
         spec.insert("clusterIPs".to_owned(), json!([address]));
         spec.entry("ipFamilies").or_insert_with(|| json!(["IPv4"]));
         spec.entry("ipFamilyPolicy").or_insert_with(|| json!("SingleStack"));
+        let declined = kind == "LoadBalancer" && service["spec"]["allocateLoadBalancerNodePorts"] == false;
         if kind == "NodePort" || kind == "LoadBalancer" {
-            self.open_node_ports(service);
+            if !declined {
+                self.open_node_ports(service);
+            }
+            self.open_health_check(service);
         }
     }
 
@@ -108,19 +114,33 @@ impl ApiServer {
             if port["nodePort"].as_u64().unwrap_or(0) != 0 {
                 continue;
             }
-            let start = NODE_PORTS.start + self.random().below(NODE_PORTS.len());
-            let free = (start..NODE_PORTS.end).chain(NODE_PORTS.start..start).find(|port| !taken.contains(port));
-            if let Some(free) = free {
+            if let Some(free) = self.free_node_port(&taken) {
                 taken.insert(free);
                 fields(port).insert("nodePort".to_owned(), json!(free));
             }
         }
     }
 
+    /// Opens a port that tells whether a node has an endpoint, where only such nodes are to get traffic.
+    fn open_health_check(&self, service: &mut Value) {
+        let is_local = service["spec"]["type"] == "LoadBalancer" && service["spec"]["externalTrafficPolicy"] == "Local";
+        if is_local && service["spec"]["healthCheckNodePort"].as_u64().unwrap_or(0) == 0 {
+            let mut taken = self.node_ports();
+            taken.extend(own_node_ports(service));
+            if let Some(free) = self.free_node_port(&taken) {
+                service["spec"]["healthCheckNodePort"] = json!(free);
+            }
+        }
+    }
+
+    fn free_node_port(&self, taken: &BTreeSet<usize>) -> Option<usize> {
+        let start = NODE_PORTS.start + self.random().below(NODE_PORTS.len());
+        (start..NODE_PORTS.end).chain(NODE_PORTS.start..start).find(|port| !taken.contains(port))
+    }
+
     fn node_ports(&self) -> BTreeSet<usize> {
         let services = self.store().list(&SERVICES, &Selection::all()).0;
-        let ports = services.iter().flat_map(|service| service.value()["spec"]["ports"].as_array().into_iter().flatten());
-        ports.filter_map(|port| usize::try_from(port["nodePort"].as_u64()?).ok()).collect()
+        services.iter().flat_map(|service| own_node_ports(service.value())).collect()
     }
 
     fn addresses(&self) -> BTreeSet<String> {
@@ -136,6 +156,13 @@ impl ApiServer {
         let mut candidates = (start..65_000).chain(0..start).map(|number| address(256 + number));
         candidates.find(|address| !taken.contains(address)).unwrap_or_default()
     }
+}
+
+/// The ports that a Service opens on nodes.
+fn own_node_ports(service: &Value) -> Vec<usize> {
+    let ports = service["spec"]["ports"].as_array().into_iter().flatten().map(|port| &port["nodePort"]);
+    let ports = ports.chain([&service["spec"]["healthCheckNodePort"]]);
+    ports.filter_map(|port| usize::try_from(port.as_u64()?).ok()).collect()
 }
 
 /// What a type needs and another does not goes with a change of the type, unless it is changed, too
@@ -155,6 +182,10 @@ fn drop_unneeded(old: &Value, new: &mut Value) {
             fields(new).remove(field);
         }
     };
+    let is_local = |spec: &Value| spec["type"] == "LoadBalancer" && spec["externalTrafficPolicy"] == "Local";
+    if is_local(old) && !is_local(new) {
+        drop(new, "healthCheckNodePort");
+    }
     if is_reached_from_outside(old) && !is_reached_from_outside(new) {
         drop(new, "externalTrafficPolicy");
     }
@@ -163,7 +194,7 @@ fn drop_unneeded(old: &Value, new: &mut Value) {
         drop(new, "loadBalancerClass");
     }
     if old["type"] != "ExternalName" && new["type"] == "ExternalName" {
-        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
             drop(new, field);
         }
     }

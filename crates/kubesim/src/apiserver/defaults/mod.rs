@@ -5,12 +5,15 @@ mod workloads;
 
 use serde_json::{Map, Value, json};
 
-use super::metadata::fields;
+use super::{metadata::fields, validation::is_reached_from_outside};
 use crate::resource::Resource;
 
-/// Sets a field that is missing.
+/// Sets a field that is missing, or is an empty text: to Go that is the same.
 fn default(object: &mut Value, field: &str, value: impl Into<Value>) {
-    fields(object).entry(field).or_insert_with(|| value.into());
+    let present = fields(object).entry(field).or_insert(Value::Null);
+    if present.is_null() || *present == "" {
+        *present = value.into();
+    }
 }
 
 /// The object in a field; made if missing.
@@ -32,9 +35,8 @@ pub(super) fn apply(resource: &Resource, object: &mut Value) {
     match (resource.group, resource.plural) {
         ("", "pods") => pod::default_pod(nested(object, "spec")),
         ("", "namespaces") => namespace(object),
-        ("", "nodes") => {
-            nested(object, "spec");
-        }
+        ("", "nodes") => node(object),
+        ("", "events") => event(object),
         ("", "services") => service(nested(object, "spec")),
         ("", "secrets") => secret(object),
         ("", "endpoints") => {
@@ -43,20 +45,65 @@ pub(super) fn apply(resource: &Resource, object: &mut Value) {
             }
         }
         ("discovery.k8s.io", "endpointslices") => {
+            for field in ["endpoints", "ports"] {
+                zero(object, field, Value::Null);
+            }
+            for endpoint in elements(object, "endpoints") {
+                nested(endpoint, "conditions");
+            }
             for port in elements(object, "ports") {
-                default(port, "name", "");
+                zero(port, "name", json!(""));
                 default(port, "protocol", "TCP");
             }
         }
         ("apps" | "batch", _) => workloads::apply(resource, object),
-        ("scheduling.k8s.io", "priorityclasses") => default(object, "preemptionPolicy", "PreemptLowerPriority"),
+        ("scheduling.k8s.io", "priorityclasses") => {
+            default(object, "preemptionPolicy", "PreemptLowerPriority");
+            zero(object, "value", json!(0));
+        }
+        ("policy", "poddisruptionbudgets") | ("coordination.k8s.io", "leases") => {
+            nested(object, "spec");
+        }
         _ => {}
     }
 }
 
 fn namespace(object: &mut Value) {
     let name = object["metadata"]["name"].clone();
-    default(nested(nested(object, "metadata"), "labels"), "kubernetes.io/metadata.name", name);
+    // It is never another one.
+    fields(nested(nested(object, "metadata"), "labels")).insert("kubernetes.io/metadata.name".to_owned(), name);
+}
+
+fn node(object: &mut Value) {
+    nested(object, "spec");
+    // What a Node has is what can be had of it, unless it says otherwise.
+    let capacity = object["status"]["capacity"].clone();
+    if capacity.is_object() {
+        default(nested(object, "status"), "allocatable", capacity);
+    }
+}
+
+/// An event tells of all its times, also of those that it has not.
+fn event(object: &mut Value) {
+    for time in ["eventTime", "firstTimestamp", "lastTimestamp"] {
+        zero(object, time, Value::Null);
+    }
+    for text in ["reportingComponent", "reportingInstance"] {
+        zero(object, text, json!(""));
+    }
+    nested(object, "source");
+}
+
+/// A condition of a Pod tells when it was probed, which it never is.
+pub(super) fn probe_times(pod: &mut Value) {
+    if let Some(status) = pod.get_mut("status") {
+        elements(status, "conditions").for_each(|condition| zero(condition, "lastProbeTime", Value::Null));
+    }
+}
+
+/// Sets a field that is missing to what Go writes for nothing.
+fn zero(object: &mut Value, field: &str, value: Value) {
+    fields(object).entry(field).or_insert(value);
 }
 
 fn service(spec: &mut Value) {
@@ -66,12 +113,15 @@ fn service(spec: &mut Value) {
         let client = nested(nested(spec, "sessionAffinityConfig"), "clientIP");
         default(client, "timeoutSeconds", 10_800);
     }
+    if spec["sessionAffinity"] == "None" {
+        fields(spec).remove("sessionAffinityConfig");
+    }
     let kind = spec["type"].clone();
     let external = kind == "ExternalName";
     if !external {
         default(spec, "internalTrafficPolicy", "Cluster");
     }
-    if kind == "NodePort" || kind == "LoadBalancer" {
+    if is_reached_from_outside(spec) {
         default(spec, "externalTrafficPolicy", "Cluster");
     }
     if kind == "LoadBalancer" {
@@ -81,7 +131,7 @@ fn service(spec: &mut Value) {
         default(port, "protocol", "TCP");
         let number = port["port"].clone();
         let target = &port["targetPort"];
-        if !external && (target.is_null() || *target == json!(0) || *target == json!("")) {
+        if target.is_null() || *target == json!(0) || *target == json!("") {
             fields(port).insert("targetPort".to_owned(), number);
         }
     }

@@ -8,6 +8,10 @@ use super::{default, elements, fields, nested};
 pub(super) fn default_pod(spec: &mut Value) {
     default_spec(spec);
     default(spec, "enableServiceLinks", true);
+    // What is negative was once taken for one second.
+    if spec["terminationGracePeriodSeconds"].as_i64().is_some_and(|seconds| seconds < 0) {
+        spec["terminationGracePeriodSeconds"] = json!(1);
+    }
     for list in ["initContainers", "containers"] {
         elements(spec, list).for_each(|container| default_requests(nested(container, "resources")));
     }
@@ -56,7 +60,11 @@ fn default_container(container: &mut Value, host_network: bool) {
         if let Some(field) = variable.pointer_mut("/valueFrom/fieldRef") {
             default(field, "apiVersion", "v1");
         }
+        if let Some(resource) = variable.pointer_mut("/valueFrom/resourceFieldRef") {
+            default(resource, "divisor", "0");
+        }
     }
+    drop_stop_signal(container);
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if let Some(probe) = container.get_mut(probe).filter(|probe| probe.is_object()) {
             default_probe(probe);
@@ -66,6 +74,15 @@ fn default_container(container: &mut Value, host_network: bool) {
         if let Some(get) = container.pointer_mut(&format!("/lifecycle/{hook}/httpGet")) {
             default_http_get(get);
         }
+    }
+}
+
+/// The signal to stop with is a feature that is off by default (`ContainerStopSignals`).
+fn drop_stop_signal(container: &mut Value) {
+    let Some(lifecycle) = container.get_mut("lifecycle").filter(|lifecycle| lifecycle.is_object()) else { return };
+    let had = fields(lifecycle).remove("stopSignal").is_some();
+    if had && fields(lifecycle).is_empty() {
+        fields(container).remove("lifecycle");
     }
 }
 
@@ -135,6 +152,10 @@ fn default_volume(volume: &mut Value) {
                 default_items(downward);
             }
         }
+    }
+    if let Some(image) = volume.get_mut("image").filter(|image| image.is_object()) {
+        let policy = if is_latest(image["reference"].as_str().unwrap_or_default()) { "Always" } else { "IfNotPresent" };
+        default(image, "pullPolicy", policy);
     }
     if let Some(host) = volume.get_mut("hostPath").filter(|host| host.is_object()) {
         default(host, "type", "");

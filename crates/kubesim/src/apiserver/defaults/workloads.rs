@@ -1,8 +1,8 @@
 //! The defaults of what makes Pods (pkg/apis/apps/v1/defaults.go, pkg/apis/batch/v1/defaults.go).
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{default, elements, nested, pod};
+use super::{default, elements, nested, pod, zero};
 use crate::resource::Resource;
 
 /// Fills in an object of the groups `apps` and `batch`.
@@ -15,6 +15,7 @@ pub(super) fn apply(resource: &Resource, object: &mut Value) {
             template(spec);
         }
         "daemonsets" => daemon_set(nested(object, "spec")),
+        "controllerrevisions" => zero(object, "revision", json!(0)),
         "jobs" => {
             let spec = nested(object, "spec");
             job(spec);
@@ -27,7 +28,9 @@ pub(super) fn apply(resource: &Resource, object: &mut Value) {
             default(spec, "suspend", false);
             default(spec, "successfulJobsHistoryLimit", 3);
             default(spec, "failedJobsHistoryLimit", 1);
-            template(nested(nested(spec, "jobTemplate"), "spec"));
+            let jobs = nested(spec, "jobTemplate");
+            nested(jobs, "metadata");
+            template(nested(jobs, "spec"));
         }
         _ => {}
     }

@@ -10,7 +10,10 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody, combi
 use serde_json::Value;
 
 use super::protobuf;
-use crate::{resource::Resource, status::StatusError};
+use crate::{
+    resource::{Resource, find_kind},
+    status::StatusError,
+};
 
 /// How large a request's body may be (apiserver/pkg/server/config.go:MaxRequestBodyBytes).
 const MAX_BODY: usize = 3 * 1024 * 1024;
@@ -43,7 +46,7 @@ where
 /// If it is not JSON or YAML, or not such an object.
 pub(super) fn object(resource: &Resource, content_type: &str, bytes: &Bytes) -> Result<Value, StatusError> {
     let value = document(resource.kind, content_type, bytes)?;
-    check_kind(resource.kind, &resource.api_version(), &value)?;
+    check_kind(resource, &value)?;
     Ok(value)
 }
 
@@ -81,14 +84,17 @@ pub(super) fn unsupported_body() -> StatusError {
 }
 
 /// An object may leave out what it is, but must not be something else.
-pub(super) fn check_kind(kind: &str, api_version: &str, value: &Value) -> Result<(), StatusError> {
-    let (given_kind, given_version) = (value["kind"].as_str().unwrap_or(kind), value["apiVersion"].as_str().unwrap_or(api_version));
+fn check_kind(resource: &Resource, value: &Value) -> Result<(), StatusError> {
+    let (kind, api_version) = (resource.kind, resource.api_version());
+    let (given_kind, given_version) =
+        (value["kind"].as_str().unwrap_or(kind), value["apiVersion"].as_str().unwrap_or(&api_version));
     if given_kind == kind && given_version == api_version {
         return Ok(());
     }
-    let version = api_version.rsplit('/').next().unwrap_or(api_version);
-    let problem = if given_version == api_version {
-        format!("converting ({version}.{given_kind}) to ({kind}): unknown conversion")
+    let version = given_version.rsplit('/').next().unwrap_or(given_version);
+    let problem = if find_kind(given_version, given_kind).is_some() {
+        let package = |group: &str| if group.is_empty() { "core" } else { group.split('.').next().unwrap_or(group) }.to_owned();
+        format!("converting ({version}.{given_kind}) to ({}.{kind}): unknown conversion", package(resource.group))
     } else {
         format!("no kind {given_kind:?} is registered for version {given_version:?} in scheme \"pkg/runtime/scheme.go:111\"")
     };

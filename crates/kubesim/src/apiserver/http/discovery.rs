@@ -65,6 +65,9 @@ impl ApiServer {
             ["openapi", "v3", "api", "v1"] => openapi::group("", self.version()),
             ["openapi", "v3", "apis", group, "v1"] if GROUPS.contains(group) => openapi::group(group, self.version()),
             [] | [""] => json!({"paths": paths()}),
+            // What there may be in a group is not there; other paths are nobody's.
+            ["api", ..] => return Err(StatusError::no_such_path()),
+            ["apis", group, ..] if GROUPS.contains(group) => return Err(StatusError::no_such_path()),
             _ => return Ok(response(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "404 page not found\n")),
         };
         Ok(document_response(StatusCode::OK, &shown, request.accept.yaml))

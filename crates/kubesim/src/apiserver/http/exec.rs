@@ -134,11 +134,19 @@ fn status_of(ended: &Result<ExecOutput, String>) -> Value {
             "message": format!("command terminated with non-zero exit code: command terminated with exit code {exit_code}"),
             "details": {"causes": [{"reason": "ExitCode", "message": exit_code.to_string()}]},
         }),
-        Err(error) => json!({
-            "metadata": {}, "status": "Failure", "reason": "InternalError", "code": 500,
-            "message": format!("Internal error occurred: error executing command in container: {error}"),
-            "details": {"causes": [{"message": format!("error executing command in container: {error}")}]},
-        }),
+        Err(error) => {
+            // The runtime streams what it says itself, not over gRPC, and has called it an internal error already.
+            let (again, error) = match error.strip_prefix("rpc error: code = Unknown desc = ") {
+                Some(own) => ("Internal error occurred: ", own),
+                None => ("", error.as_str()),
+            };
+            let cause = format!("{again}error executing command in container: {error}");
+            json!({
+                "metadata": {}, "status": "Failure", "reason": "InternalError", "code": 500,
+                "message": format!("Internal error occurred: {cause}"),
+                "details": {"causes": [{"message": cause}]},
+            })
+        }
     }
 }
 

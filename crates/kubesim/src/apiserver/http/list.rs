@@ -7,11 +7,11 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Value, json};
 
 use super::{
-    super::{ApiServer, Writer, events::external, table::partial},
+    super::{ApiServer, Writer, events::external, metadata::fields, table::partial},
     Incoming, ResponseBody,
     body::{self, document_response, response},
+    deletion::delete_options,
     media::Form,
-    object::delete_options,
     path::is_read,
 };
 use crate::{
@@ -19,7 +19,6 @@ use crate::{
     resource::{NAMESPACES, Resource},
     selector::Selection,
     status::{FieldError, StatusError},
-    store::TooOld,
 };
 
 /// A part of a list, and how to go on.
@@ -105,7 +104,7 @@ impl ApiServer {
     fn page(&self, resource: &'static Resource, selection: &Selection, request: &Incoming) -> Result<Page, StatusError> {
         let token = request.query.text("continue");
         let current = self.store().revision();
-        let too_old = |error: TooOld| StatusError::expired(error.to_string());
+        let too_old = |_| StatusError::expired("The resourceVersion for the provided list is too old.");
         let (mut objects, revision) = if token.is_empty() {
             match request.query.revision()? {
                 Some(revision) if revision > current => return Err(too_large(revision, current)),
@@ -155,7 +154,13 @@ impl ApiServer {
         let mut items = Vec::new();
         for object in objects {
             match self.delete(resource, &object.key(), &options, &writer) {
-                Ok((deleted, _)) => items.push(external(resource, deleted.value())),
+                Ok((deleted, _)) => {
+                    let mut item = external(resource, deleted.value());
+                    for field in ["kind", "apiVersion"] {
+                        fields(&mut item).remove(field);
+                    }
+                    items.push(item);
+                }
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error),
             }

@@ -71,9 +71,9 @@ fn not_acceptable() -> StatusError {
         406,
         "NotAcceptable",
         "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, \
-         application/vnd.kubernetes.protobuf, application/json;stream=watch, \
-         application/vnd.kubernetes.protobuf;stream=watch",
+         application/vnd.kubernetes.protobuf",
     )
+    .with_details()
 }
 
 /// The media type of a request's body, without its parameters; JSON if it is not said.

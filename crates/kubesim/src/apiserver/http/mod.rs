@@ -2,6 +2,7 @@
 
 mod ages;
 mod body;
+mod deletion;
 mod discovery;
 mod exec;
 mod list;
@@ -30,10 +31,7 @@ use hyper::upgrade::OnUpgrade;
 
 use self::{body::error_response, media::Accept, path::Target, query::Query};
 use super::{ApiServer, Origin, Writer};
-use crate::{
-    resource::ENDPOINTS,
-    status::{FieldError, StatusError},
-};
+use crate::{resource::ENDPOINTS, status::StatusError};
 
 pub use body::ResponseBody;
 
@@ -80,14 +78,20 @@ impl Incoming {
         let agent = self.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("unknown");
         let named = self.query.text("fieldManager");
         let manager = if named.is_empty() { agent.split('/').next().unwrap_or("unknown") } else { named };
-        let validation = self.query.text("fieldValidation");
-        if !["", "Ignore", "Warn", "Strict"].contains(&validation) {
-            let error = FieldError::not_supported("fieldValidation", validation, &["Ignore", "Strict", "Warn"]);
-            return Err(StatusError::invalid("meta.k8s.io", "CreateOptions", "", vec![error]));
+        let errors = self.query.check_write(self.content_type().starts_with("application/apply-patch+"));
+        if !errors.is_empty() {
+            let options = match self.method {
+                Method::PUT => "UpdateOptions",
+                Method::PATCH => "PatchOptions",
+                Method::DELETE => "DeleteOptions",
+                _ => "CreateOptions",
+            };
+            return Err(StatusError::invalid("meta.k8s.io", options, "", errors));
         }
+        let validation = self.query.text("fieldValidation");
         Ok(Writer {
             manager,
-            dry_run: self.query.dry_run()?,
+            dry_run: self.query.is_dry_run(),
             origin: Origin::Client,
             strict: validation == "Strict",
             warnings: (validation != "Ignore").then_some(&self.warnings),

@@ -10,16 +10,22 @@ use k8s_openapi::{
 use serde_json::{Value, json};
 
 use super::{
-    super::{ApiServer, DeleteOptions, Origin, Patch, Propagation, Writer, events::external, managed, strategy::decode},
+    super::{
+        ApiServer, Origin, Patch, Writer,
+        events::external,
+        managed,
+        strategy::{Undecodable, cannot_be_handled, decode, try_decode},
+    },
     Incoming, ResponseBody,
     body::{self, document_response},
+    deletion::{delete_options, is_dry, read_delete_options},
     media::Form,
     path::is_read,
 };
 use crate::{
     object::{Key, Object},
-    resource::{EVENTS, JOBS, PODS, Resource},
-    status::{FieldError, StatusError},
+    resource::{EVENTS, PODS, Resource},
+    status::StatusError,
     typed,
 };
 
@@ -64,7 +70,8 @@ impl ApiServer {
     fn stored_object(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
         let subresource = at.subresource.as_str();
         match request.method {
-            ref method if is_read(method) => {
+            // What completes a namespace can only be written.
+            ref method if is_read(method) && subresource != "finalize" => {
                 let object = self.get(at.resource, &at.key())?;
                 if request.query.flag("watch") && subresource.is_empty() {
                     return self.watch_one(at, request);
@@ -101,8 +108,7 @@ impl ApiServer {
             "application/merge-patch+json" => Patch::Merge(patch_body(request)?),
             "application/strategic-merge-patch+json" => Patch::Strategic(patch_body(request)?),
             _ => {
-                let error = StatusError::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
-                return Err(error);
+                return Err(StatusError::new(415, "UnsupportedMediaType", "415: Unsupported Media Type").with_details());
             }
         };
         let object = self.patch(at.resource, &at.subresource, &at.key(), &patch, &request.writer()?)?;
@@ -112,8 +118,9 @@ impl ApiServer {
     /// Server-side apply: makes the object if it does not exist.
     fn applied(&self, at: &Place, request: &Incoming) -> Result<Response<ResponseBody>, StatusError> {
         request.query.applier()?;
-        let mut config = body::document(at.resource.kind, "application/yaml", &request.body)?;
-        body::check_kind(at.resource.kind, &at.resource.api_version(), &config)?;
+        let mut config: Value = serde_yaml::from_slice(&request.body)
+            .map_err(|error| StatusError::bad_request(format!("error encoding patch: yaml: {error}")))?;
+        check_applied_kind(at.resource, &config)?;
         let name = config["metadata"]["name"].as_str().unwrap_or(&at.name);
         if name != at.name {
             let message = format!("the name of the object ({name}) does not match the name on the URL ({})", at.name);
@@ -123,13 +130,15 @@ impl ApiServer {
             return Err(StatusError::bad_request("metadata.managedFields must be nil"));
         }
         let writer = Writer { origin: Origin::Apply, ..request.writer()? };
-        config = decode(at.resource, &config, &writer)?;
-        config["metadata"]["name"] = json!(at.name);
+        config = try_decode(at.resource, &config, &Writer { strict: true, ..writer }).map_err(|problem| match problem {
+            Undecodable::Type(problem) => untyped(at, &config, &managed::misfit(&problem)),
+            Undecodable::Unknown(fields) => untyped(at, &config, &managed::undeclared(&config, &fields)),
+            Undecodable::Quantity(_) => cannot_be_handled(at.resource, &problem),
+        })?;
         if let Some(problem) = managed::duplicate(&config) {
-            let (version, kind) = (at.resource.api_version(), at.resource.kind);
-            let what = format!("{}/{}; {version}, Kind={kind}", at.namespace, at.name);
-            return Err(StatusError::new(500, "", format!("failed to create typed patch object ({what}): {problem}")));
+            return Err(untyped(at, &config, &problem));
         }
+        config["metadata"]["name"] = json!(at.name);
         let force = request.query.flag("force");
         let (object, change) = self.apply(at.resource, &at.subresource, &at.key(), &config, force, &writer)?;
         let status = if change == Change::Created { StatusCode::CREATED } else { StatusCode::OK };
@@ -141,7 +150,7 @@ impl ApiServer {
         let writer = request.writer()?;
         let writer = Writer { dry_run: writer.dry_run || dry_run, ..writer };
         let (object, gone) = self.delete(at.resource, &at.key(), &options, &writer)?;
-        if at.resource == &PODS || !gone || at.resource.plural == "serviceaccounts" {
+        if at.resource == &PODS || !gone || ["serviceaccounts", "services"].contains(&at.resource.plural) {
             return Ok(self.show(at.resource, StatusCode::OK, &object, request));
         }
         let mut details = json!({"name": at.name, "kind": at.resource.plural, "uid": object.uid()});
@@ -157,7 +166,7 @@ impl ApiServer {
         if request.method != Method::POST {
             return Err(StatusError::method_not_allowed());
         }
-        let success = || json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
+        let success = || json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
         match at.subresource.as_str() {
             "binding" => {
                 let value = body::document("Binding", request.content_type(), &request.body)?;
@@ -169,7 +178,10 @@ impl ApiServer {
             }
             "eviction" => {
                 let value = body::document("Eviction", request.content_type(), &request.body)?;
-                let eviction: Eviction = read("Eviction", &value)?;
+                let eviction: Eviction = read("Eviction", &as_policy_v1(value))?;
+                if eviction.metadata.name.as_ref() != Some(&at.name) {
+                    return Err(StatusError::bad_request("name in URL does not match name in Eviction object"));
+                }
                 let given = eviction.delete_options.unwrap_or_default();
                 let dry_run = is_dry(&given);
                 let options = read_delete_options(given)?;
@@ -254,8 +266,25 @@ impl ApiServer {
     }
 }
 
+/// What is applied must say what it is.
+fn check_applied_kind(resource: &Resource, config: &Value) -> Result<(), StatusError> {
+    let (kind, version) = (config["kind"].as_str().unwrap_or_default(), config["apiVersion"].as_str().unwrap_or_default());
+    if (kind, version) == (resource.kind, resource.api_version().as_str()) {
+        return Ok(());
+    }
+    let slash = if version.contains('/') { "" } else { "/" };
+    Err(StatusError::bad_request(format!("invalid object type: {slash}{version}, Kind={kind}")))
+}
+
+/// The error for a configuration that is not of its type, to which the real server gives the code 500.
+fn untyped(at: &Place, config: &Value, problem: &str) -> StatusError {
+    let name = |field: &str| config["metadata"][field].as_str().unwrap_or_default();
+    let what = format!("{}/{}; {}, Kind={}", name("namespace"), name("name"), at.resource.api_version(), at.resource.kind);
+    StatusError::new(500, "", format!("failed to create typed patch object ({what}): {problem}"))
+}
+
 fn patch_body(request: &Incoming) -> Result<Value, StatusError> {
-    serde_json::from_slice(&request.body).map_err(|error| StatusError::bad_request(format!("error decoding patch: {error}")))
+    serde_json::from_slice(&request.body).map_err(|_| StatusError::bad_request("invalid JSON patch"))
 }
 
 /// The error of an apply that would take others' fields.
@@ -296,72 +325,18 @@ fn is_made_by_put(resource: &Resource) -> bool {
     matches!(resource.plural, "leases" | "endpoints" | "services") || resource == &EVENTS
 }
 
+/// An eviction of the former version is the same.
+fn as_policy_v1(mut eviction: Value) -> Value {
+    if eviction["apiVersion"] == "policy/v1beta1" {
+        eviction["apiVersion"] = json!("policy/v1");
+    }
+    eviction
+}
+
 /// Reads the body of a request as its type.
-fn read<T: serde::de::DeserializeOwned>(kind: &'static str, value: &Value) -> Result<T, StatusError> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(kind: &'static str, value: &Value) -> Result<T, StatusError> {
     typed::read(kind, value).map_err(|error| {
         let version = value["apiVersion"].as_str().and_then(|version| version.rsplit('/').next()).unwrap_or("v1");
         StatusError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {error}"))
     })
-}
-
-/// What is said to those who delete a Job without saying what becomes of its Pods (pkg/registry/batch/job/storage).
-const PODS_STAY: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove \
-                         them or set propagationPolicy=Orphan to suppress this warning";
-
-/// How to delete, from the body or the parameters, and whether to do so only as if.
-pub(super) fn delete_options(resource: &Resource, request: &Incoming) -> Result<(DeleteOptions, bool), StatusError> {
-    let given = if request.body.is_empty() {
-        meta::DeleteOptions::default()
-    } else {
-        let value = body::document("DeleteOptions", request.content_type(), &request.body)?;
-        if value["kind"].as_str().is_some_and(|kind| kind != "DeleteOptions") {
-            return Err(StatusError::bad_request(format!("the body of a deletion is no {}, but DeleteOptions", value["kind"])));
-        }
-        read("DeleteOptions", &value)?
-    };
-    let dry_run = is_dry(&given);
-    let mut options = read_delete_options(given)?;
-    if let Some(seconds) = request.query.number("gracePeriodSeconds")? {
-        options.grace_period_seconds = Some(seconds);
-    }
-    let policy = request.query.text("propagationPolicy");
-    if !policy.is_empty() {
-        options.propagation = Some(propagation(policy)?);
-    }
-    if resource == &JOBS && options.propagation.is_none() {
-        options.propagation = Some(Propagation::Orphan);
-        request.warn(PODS_STAY);
-    }
-    Ok((options, dry_run))
-}
-
-/// Whether the options in a body ask for a dry run.
-fn is_dry(options: &meta::DeleteOptions) -> bool {
-    options.dry_run.iter().flatten().any(|stage| stage == "All")
-}
-
-fn read_delete_options(given: meta::DeleteOptions) -> Result<DeleteOptions, StatusError> {
-    let orphans = |orphan| if orphan { Propagation::Orphan } else { Propagation::Background };
-    let preconditions = given.preconditions.unwrap_or_default();
-    Ok(DeleteOptions {
-        grace_period_seconds: given.grace_period_seconds,
-        propagation: match given.propagation_policy {
-            Some(policy) => Some(propagation(&policy)?),
-            None => given.orphan_dependents.map(orphans),
-        },
-        uid: preconditions.uid,
-        resource_version: preconditions.resource_version,
-    })
-}
-
-fn propagation(policy: &str) -> Result<Propagation, StatusError> {
-    match policy {
-        "Orphan" => Ok(Propagation::Orphan),
-        "Background" => Ok(Propagation::Background),
-        "Foreground" => Ok(Propagation::Foreground),
-        other => {
-            let error = FieldError::not_supported("propagationPolicy", other, &["Foreground", "Background", "Orphan", "nil"]);
-            Err(StatusError::invalid("meta.k8s.io", "DeleteOptions", "", vec![error]))
-        }
-    }
 }

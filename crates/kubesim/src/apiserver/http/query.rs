@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use crate::{
     resource::Resource,
     selector::{FieldSelector, LabelSelector, Selection},
     status::{FieldError, StatusError},
 };
+
+/// The longest name of a field manager.
+const LONGEST_MANAGER: usize = 128;
 
 /// The parameters after the question mark.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,18 +96,33 @@ impl Query {
     }
 
     /// Whether everything but the writing is to be done.
-    ///
-    /// # Errors
-    /// If `dryRun` is anything but `All`.
-    pub(super) fn dry_run(&self) -> Result<bool, StatusError> {
-        let given = self.all("dryRun");
-        match given.iter().find(|value| *value != "All") {
-            Some(other) => {
-                let error = FieldError::not_supported("dryRun", other, &["All"]);
-                Err(StatusError::invalid("meta.k8s.io", "CreateOptions", "", vec![error]))
-            }
-            None => Ok(!given.is_empty()),
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.values.contains_key("dryRun")
+    }
+
+    /// Checks how something is to be written (apimachinery/pkg/apis/meta/v1/validation); `is_apply` is whether by server-side apply.
+    pub(super) fn check_write(&self, is_apply: bool) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        if !is_apply && self.flag("force") {
+            errors.push(FieldError::forbidden("force", "may not be specified for non-apply patch"));
         }
+        let manager = self.text("fieldManager");
+        if manager.len() > LONGEST_MANAGER {
+            errors.push(FieldError::too_long("fieldManager", LONGEST_MANAGER));
+        }
+        if let Some((at, wrong)) = manager.char_indices().find(|(_, char)| char.is_control()) {
+            let problem = format!("invalid character U+{:04X} (at position {at})", u32::from(wrong));
+            errors.push(FieldError::invalid("fieldManager", &json!(manager), &problem));
+        }
+        let stages = self.all("dryRun");
+        if stages.iter().any(|stage| stage != "All") {
+            errors.push(FieldError::not_supported_value("dryRun", &json!(stages), &["All"]));
+        }
+        let validation = self.text("fieldValidation");
+        if !["", "Ignore", "Warn", "Strict"].contains(&validation) {
+            errors.push(FieldError::not_supported("fieldValidation", validation, &["", "Ignore", "Strict", "Warn"]));
+        }
+        errors
     }
 
     /// Checks that an apply says who applies.
@@ -126,6 +146,9 @@ impl Query {
             let error = FieldError::forbidden(field, detail);
             Err(StatusError::invalid("meta.k8s.io", "ListOptions", "", vec![error]))
         };
+        for field in ["limit", "timeoutSeconds"] {
+            self.number(field)?;
+        }
         let matching = self.text("resourceVersionMatch");
         if self.values.contains_key("sendInitialEvents") {
             if !is_watch {
@@ -172,10 +195,16 @@ mod tests {
 
     #[test]
     fn a_dry_run_is_of_all_stages() {
-        let dry_run = |text| Query::parse(Some(text)).dry_run().map_err(|error| error.code());
+        let errors = |text| Query::parse(Some(text)).check_write(false).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!((errors("dryRun=All"), errors("")), (Vec::new(), Vec::new()));
+        assert_eq!(errors("dryRun=x"), [r#"dryRun: Unsupported value: ["x"]: supported values: "All""#]);
         assert_eq!(
-            (dry_run("dryRun=All"), dry_run(""), dry_run("dryRun="), dry_run("dryRun=x")),
-            (Ok(true), Ok(false), Err(422), Err(422))
+            errors("force=true&fieldManager=a%01b&fieldValidation=x"),
+            [
+                "force: Forbidden: may not be specified for non-apply patch",
+                r#"fieldManager: Invalid value: "a\x01b": invalid character U+0001 (at position 1)"#,
+                r#"fieldValidation: Unsupported value: "x": supported values: "", "Ignore", "Strict", "Warn""#,
+            ]
         );
     }
 

@@ -1,13 +1,11 @@
 //! Server-side apply (structured-merge-diff/merge/update.go).
 
-use std::collections::BTreeSet;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Map, Value, json};
 
 use super::{
     Entry, entries,
-    set::{FieldSet, element_key, segment},
+    set::{FieldSet, element_key},
     store, writable,
 };
 use crate::{
@@ -124,48 +122,6 @@ fn merge_and_account(resource: &Resource, live: &Value, config: &Value, applier:
     }
     store(&mut merged, all);
     Ok(merged)
-}
-
-/// A key that a configuration has twice in a list, in the words of the error (structured-merge-diff/typed/validate.go).
-pub(in crate::apiserver) fn duplicate(config: &Value) -> Option<String> {
-    duplicate_in(config, &mut Vec::new(), &mut String::new())
-}
-
-fn duplicate_in<'a>(value: &'a Value, path: &mut Vec<&'a str>, place: &mut String) -> Option<String> {
-    let length = place.len();
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                path.push(name);
-                place.push_str(&segment(&format!("f:{name}")));
-                let found = duplicate_in(value, path, place);
-                place.truncate(length);
-                path.pop();
-                if found.is_some() {
-                    return found;
-                }
-            }
-            None
-        }
-        Value::Array(items) => {
-            let kind = list_type(path);
-            let mut seen = BTreeSet::new();
-            for item in items {
-                let key = segment(&element_key(item, kind)?);
-                if !seen.insert(key.clone()) {
-                    return Some(format!("{place}: duplicate entries for key {key}"));
-                }
-                place.push_str(&key);
-                let found = duplicate_in(item, path, place);
-                place.truncate(length);
-                if found.is_some() {
-                    return found;
-                }
-            }
-            None
-        }
-        _ => None,
-    }
 }
 
 /// A manager as a conflict names it (managedfields/internal/conflict.go).
@@ -327,16 +283,6 @@ mod tests {
         let live = apply_as(&json!({}), &env(&["A", "X", "B", "Y"]), "other", false).unwrap();
         let live = apply_as(&live, &env(&["N", "B", "A"]), "me", false).unwrap();
         assert_eq!(first_container(&live)["env"], first_container(&env(&["N", "B", "A", "X", "Y"]))["env"]);
-    }
-
-    #[test]
-    fn a_key_must_not_be_there_twice() {
-        let config = container(json!({"env": [{"name": "A"}, {"name": "B"}, {"name": "A"}]}));
-        assert_eq!(
-            duplicate(&config).as_deref(),
-            Some(r#".spec.template.spec.containers[name="c"].env: duplicate entries for key [name="A"]"#)
-        );
-        assert_eq!(duplicate(&container(json!({"env": [{"name": "A"}], "args": ["a", "a"]}))), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Field management: who owns which field, and server-side apply (sigs.k8s.io/structured-merge-diff).
 
 mod apply;
+mod misfits;
 mod set;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -9,7 +10,8 @@ use serde_json::{Value, json};
 use super::metadata::metadata;
 use crate::resource::Resource;
 
-pub(super) use apply::{Applier, Conflict, apply, duplicate};
+pub(super) use apply::{Applier, Conflict, apply};
+pub(super) use misfits::{duplicate, misfit, undeclared};
 use set::FieldSet;
 
 /// One manager's fields, as in `metadata.managedFields`.

@@ -1,10 +1,18 @@
 //! The three kinds of patch: JSON Patch, JSON Merge Patch and Kubernetes' strategic merge patch.
 
+mod json;
 mod strategic;
 
 use serde_json::Value;
 
-use crate::{resource::Resource, status::StatusError};
+use super::strategy::Undecodable;
+use crate::{
+    resource::Resource,
+    status::{FieldError, StatusError},
+};
+
+/// What comes before the name of a list in the field that says its order.
+const SET_ORDER: &str = "$setElementOrder/";
 
 /// A change of an object.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,9 +26,6 @@ pub enum Patch {
     Strategic(Value),
 }
 
-/// How many operations a JSON patch may have (apiserver/pkg/endpoints/handlers/patch.go).
-const MAX_OPERATIONS: usize = 10_000;
-
 impl Patch {
     /// The object with the patch applied.
     ///
@@ -28,32 +33,76 @@ impl Patch {
     /// If the patch is malformed or does not fit the object.
     pub(crate) fn apply(&self, resource: &Resource, mut object: Value) -> Result<Value, StatusError> {
         match self {
-            Self::Json(operations) => {
-                if operations.as_array().is_some_and(|list| list.len() > MAX_OPERATIONS) {
-                    let count = operations.as_array().map_or(0, Vec::len);
-                    let message = format!("The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {count}");
-                    return Err(StatusError::new(413, "RequestEntityTooLarge", message));
-                }
-                let patch: json_patch::Patch = serde_json::from_value(operations.clone())
-                    .map_err(|error| StatusError::bad_request(format!("error decoding patch: {error}")))?;
-                json_patch::patch(&mut object, &patch).map_err(|error| {
-                    StatusError::new(
-                        422,
-                        "Invalid",
-                        format!("the server rejected our request due to an error in our request: {error}"),
-                    )
-                })?;
-            }
-            Self::Merge(patch) => json_patch::merge(&mut object, require_object(patch)?),
-            Self::Strategic(patch) => strategic::merge(&mut object, require_object(patch)?)?,
+            Self::Json(operations) => json::apply(&mut object, operations)?,
+            Self::Merge(Value::Null) => return Err(StatusError::bad_request("Invalid JSON Patch")),
+            Self::Merge(patch) => json_patch::merge(&mut object, require_object(patch, "error decoding patch: ")?),
+            Self::Strategic(Value::Null) => {}
+            Self::Strategic(patch) => strategic::merge(&mut object, require_object(patch, "")?)?,
         }
         if !object.is_object() {
             return Err(StatusError::bad_request(format!("the patch leaves no {}", resource.kind)));
         }
         Ok(object)
     }
+
+    /// The error for a patch after which an object cannot be read (apiserver/pkg/endpoints/handlers/patch.go).
+    pub(super) fn leaves_unreadable(&self, patched: &Value, problem: &Undecodable) -> StatusError {
+        let (shown, problem) = match self {
+            Self::Strategic(patch) => (go_map(patch), problem.when_converted()),
+            Self::Json(_) | Self::Merge(_) => (patched.to_string(), problem.to_string()),
+        };
+        StatusError::invalid("", "", "", vec![FieldError::invalid("patch", &Value::String(shown), &problem)])
+    }
 }
 
-fn require_object(patch: &Value) -> Result<&Value, StatusError> {
-    if patch.is_object() { Ok(patch) } else { Err(StatusError::bad_request("error decoding patch: it is not a JSON object")) }
+fn require_object<'a>(patch: &'a Value, prefix: &str) -> Result<&'a Value, StatusError> {
+    let found = match patch {
+        Value::Object(_) => return Ok(patch),
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Bool(_) => "bool",
+        _ => "number",
+    };
+    let message = format!("{prefix}json: cannot unmarshal {found} into Go value of type map[string]interface {{}}");
+    Err(StatusError::bad_request(message))
+}
+
+/// A patch as Go prints it. The lists whose order it says are no longer in it when it is printed.
+fn go_map(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let is_used = |key: &str| key.starts_with(SET_ORDER) || fields.contains_key(&format!("{SET_ORDER}{key}"));
+            let shown = fields.iter().filter(|(key, _)| !is_used(key));
+            let shown: Vec<String> = shown.map(|(key, value)| format!("{key}:{}", go_map(value))).collect();
+            format!("map[{}]", shown.join(" "))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(go_map).collect::<Vec<_>>().join(" ")),
+        Value::String(text) => text.clone(),
+        Value::Null => "<nil>".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{resource::DEPLOYMENTS, typed};
+
+    #[test]
+    fn a_patch_that_leaves_something_unreadable_is_shown() {
+        let patch = json!({"spec": {"replicas": "x", "$setElementOrder/l": [{"name": "a"}], "l": [{"name": "a"}]}});
+        let problem = Undecodable::Type(typed::normalise(&DEPLOYMENTS, &patch).unwrap_err());
+        assert_eq!(
+            Patch::Strategic(patch.clone()).leaves_unreadable(&patch, &problem).message(),
+            " \"\" is invalid: patch: Invalid value: \"map[spec:map[replicas:x]]\": unrecognized type: int32"
+        );
+        let patched = json!({"spec": {"replicas": "x"}});
+        assert_eq!(
+            Patch::Merge(patch).leaves_unreadable(&patched, &problem).message(),
+            " \"\" is invalid: patch: Invalid value: \"{\\\"spec\\\":{\\\"replicas\\\":\\\"x\\\"}}\": json: cannot unmarshal \
+             string into Go struct field DeploymentSpec.spec.replicas of type int32"
+        );
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::{SET_ORDER, go_map};
 use crate::{
     schema::{PatchStrategy, patch_strategy},
     status::StatusError,
@@ -10,7 +11,6 @@ use crate::{
 const DIRECTIVE: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";
 const DELETE_FROM: &str = "$deleteFromPrimitiveList/";
-const SET_ORDER: &str = "$setElementOrder/";
 
 /// Merges a patch into an object.
 pub(super) fn merge(object: &mut Value, patch: &Value) -> Result<(), StatusError> {
@@ -96,11 +96,13 @@ fn add_values(target: &mut Value, values: &[Value]) {
         *target = Value::Array(Vec::new());
     }
     let Value::Array(items) = target else { return };
+    let before = items.clone();
     for value in values {
         if !items.contains(value) {
             items.push(value.clone());
         }
     }
+    *items = arrange(std::mem::take(items), values, &before, |a, b| a == b);
 }
 
 fn merge_list<'a>(
@@ -119,12 +121,13 @@ fn merge_list<'a>(
         *items = patch.iter().filter(|item| directive(item).is_none()).cloned().collect();
         return Ok(());
     }
+    let before = items.clone();
     for item in patch {
         let Value::Object(fields) = item else {
             return Err(StatusError::bad_request(format!("invalid patch: the elements of {} must be objects", place.join("."))));
         };
         let Some(identity) = fields.get(merge_key) else {
-            let message = format!("map: {item} does not contain declared merge key: {merge_key}");
+            let message = format!("map: {} does not contain declared merge key: {merge_key}", go_map(item));
             return Err(StatusError::bad_request(message));
         };
         let found = items.iter().position(|existing| existing.get(merge_key) == Some(identity));
@@ -138,28 +141,28 @@ fn merge_list<'a>(
             }
         }
     }
-    if let Some(Value::Array(order)) = order {
-        sort(items, order, merge_key);
-    }
+    let order = order.and_then(Value::as_array).map_or(patch, Vec::as_slice);
+    *items = arrange(std::mem::take(items), order, &before, |a, b| a.get(merge_key) == b.get(merge_key));
     Ok(())
 }
 
-/// Sorts what `order` names as it names it; the rest keeps its place after what it followed.
-fn sort(items: &mut [Value], order: &[Value], merge_key: &str) {
-    let rank = |item: &Value| order.iter().position(|wanted| wanted.get(merge_key) == item.get(merge_key));
-    let mut last = 0;
-    let ranks: Vec<(usize, usize)> = items
-        .iter()
-        .enumerate()
-        .map(|(place, item)| {
-            last = rank(item).map_or(last, |rank| rank + 1);
-            (rank(item).map_or(last, |rank| rank + 1), place)
-        })
-        .collect();
-    let mut permuted: Vec<(usize, usize)> = ranks;
-    permuted.sort_unstable();
-    let sorted: Vec<Value> = permuted.iter().map(|(_, place)| items[*place].clone()).collect();
-    items.clone_from_slice(&sorted);
+/// A list in which what `wanted` has is in its order, and the rest in the order of `before`: each element of the rest comes before
+/// the first of the others that it was before (mergeSortedSlice).
+fn arrange(items: Vec<Value>, wanted: &[Value], before: &[Value], is_same: impl Fn(&Value, &Value) -> bool) -> Vec<Value> {
+    let rank = |list: &[Value], item: &Value| list.iter().position(|other| is_same(other, item));
+    let (mut ordered, rest): (Vec<Value>, Vec<Value>) = items.into_iter().partition(|item| rank(wanted, item).is_some());
+    ordered.sort_by_key(|item| rank(wanted, item));
+    let was_before = |item: &Value, other: &Value| matches!((rank(before, item), rank(before, other)), (Some(a), Some(b)) if a < b);
+    let (mut ordered, mut rest) = (ordered.into_iter().peekable(), rest.into_iter().peekable());
+    let mut arranged = Vec::new();
+    while let Some(next) = match (ordered.peek(), rest.peek()) {
+        (Some(other), Some(item)) if was_before(item, other) => rest.next(),
+        (Some(_), _) => ordered.next(),
+        (None, _) => rest.next(),
+    } {
+        arranged.push(next);
+    }
+    arranged
 }
 
 #[cfg(test)]
@@ -193,7 +196,17 @@ mod tests {
     #[case::adds_to_a_set(
         json!({"metadata": {"finalizers": ["a"]}}),
         json!({"metadata": {"finalizers": ["b", "a"]}}),
-        json!({"metadata": {"finalizers": ["a", "b"]}})
+        json!({"metadata": {"finalizers": ["b", "a"]}})
+    )]
+    #[case::puts_new_elements_first(
+        json!({"spec": {"containers": [{"name": "a"}, {"name": "b"}]}}),
+        json!({"spec": {"containers": [{"name": "c"}]}}),
+        json!({"spec": {"containers": [{"name": "c"}, {"name": "a"}, {"name": "b"}]}})
+    )]
+    #[case::keeps_what_was_before_an_element_before_it(
+        json!({"spec": {"containers": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}}),
+        json!({"spec": {"containers": [{"name": "b"}, {"name": "d"}]}}),
+        json!({"spec": {"containers": [{"name": "a"}, {"name": "b"}, {"name": "d"}, {"name": "c"}]}})
     )]
     #[case::deletes_from_a_set(
         json!({"metadata": {"finalizers": ["a", "b"]}}),

@@ -88,6 +88,6 @@ fn pod_term(term: &Value, path: &str, errors: &mut Errors) {
 
 fn weight(preferred: &Value, path: &str, errors: &mut Errors) {
     if !preferred["weight"].as_i64().is_some_and(|weight| (1..=100).contains(&weight)) {
-        errors.invalid(format!("{path}.weight"), &preferred["weight"], "must be in the range 1-100");
+        errors.invalid(format!("{path}.weight"), &preferred["weight"].as_i64().unwrap_or(0).into(), "must be in the range 1-100");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Errors, environment, list, names, probe, resources, text, volumes};
+use super::{Errors, environment, list, names, probe, resources, security, text, volumes};
 use crate::status::FieldError;
 
 /// Checks the containers of a Pod's spec at `path`.
@@ -24,6 +24,7 @@ pub(super) fn all(spec: &Value, path: &str, errors: &mut Errors) {
                 errors.push(FieldError::duplicate(format!("{path}.name"), &container["name"]));
             }
             errors.one_of(container, &path, "restartPolicy", &["Always", "Never", "OnFailure"]);
+            restart_rules(container, &path, errors);
             let is_init = field == "initContainers";
             let has_hooks = !is_init || text(container, "restartPolicy") == "Always";
             probe::of_container(container, &path, has_hooks, spec["terminationGracePeriodSeconds"].as_i64(), errors);
@@ -32,6 +33,30 @@ pub(super) fn all(spec: &Value, path: &str, errors: &mut Errors) {
                 host_ports.clear();
             }
             unique_host_ports(container, &path, &mut host_ports, errors);
+        }
+    }
+}
+
+/// Checks when a container is restarted in spite of its policy.
+fn restart_rules(container: &Value, path: &str, errors: &mut Errors) {
+    let rules = list(container, "restartPolicyRules");
+    if !rules.is_empty() && text(container, "restartPolicy").is_empty() {
+        let problem = "must specify restartPolicy when restart rules are used";
+        errors.push(FieldError::required(format!("{path}.restartPolicy"), problem));
+    }
+    for (index, rule) in rules.iter().enumerate() {
+        let path = format!("{path}.restartPolicyRules[{index}]");
+        let (action, actions) = (text(rule, "action"), ["Restart", "RestartAllContainers"]);
+        if !actions.contains(&action) {
+            errors.push(FieldError::not_supported(format!("{path}.action"), action, &actions));
+        }
+        let Some(codes) = rule.get("exitCodes") else {
+            errors.push(FieldError::required(format!("{path}.exitCodes"), "must be specified"));
+            continue;
+        };
+        let (operator, operators) = (text(codes, "operator"), ["In", "NotIn"]);
+        if !operators.contains(&operator) {
+            errors.push(FieldError::not_supported(format!("{path}.exitCodes.operator"), operator, &operators));
         }
     }
 }
@@ -52,7 +77,7 @@ fn one(container: &Value, path: &str, volumes: &BTreeSet<&str>, errors: &mut Err
     volumes::mounts(container, path, volumes, errors);
     errors.one_of(container, path, "imagePullPolicy", &["Always", "IfNotPresent", "Never"]);
     resources::check(&container["resources"], &format!("{path}.resources"), errors);
-    security(&container["securityContext"], &format!("{path}.securityContext"), errors);
+    security::of_container(&container["securityContext"], &format!("{path}.securityContext"), errors);
 }
 
 /// Checks the image of a Pod's own container; a template may have one that no Pod can.
@@ -104,16 +129,6 @@ fn unique_host_ports(container: &Value, path: &str, seen: &mut BTreeSet<String>,
         let place = format!("{}/{}/{number}", text(port, "protocol"), text(port, "hostIP"));
         if !seen.insert(place.clone()) {
             errors.push(FieldError::duplicate(format!("{path}.ports[{index}].hostPort"), &Value::String(place)));
-        }
-    }
-}
-
-/// Checks the user and the group of a container or of a Pod.
-pub(super) fn security(context: &Value, path: &str, errors: &mut Errors) {
-    for field in ["runAsUser", "runAsGroup"] {
-        let id = &context[field];
-        if id.as_i64().is_some_and(|id| !(0..=i64::from(i32::MAX)).contains(&id)) {
-            errors.invalid(format!("{path}.{field}"), id, "must be between 0 and 2147483647, inclusive");
         }
     }
 }

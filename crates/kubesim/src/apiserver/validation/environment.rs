@@ -53,6 +53,7 @@ fn value_from(source: &Value, value: &str, path: &str, errors: &mut Errors) {
         } else if !is_known {
             errors.push(FieldError::not_supported(format!("{path}.resourceFieldRef.resource"), name, &RESOURCES));
         }
+        divisor(resource, &format!("{path}.resourceFieldRef"), errors);
     }
     for kind in ["configMapKeyRef", "secretKeyRef"] {
         let Some(reference) = source.get(kind) else { continue };
@@ -76,10 +77,31 @@ fn value_from(source: &Value, value: &str, path: &str, errors: &mut Errors) {
     }
 }
 
+/// A resource is told in some unit; none is zero.
+fn divisor(resource: &Value, path: &str, errors: &mut Errors) {
+    let (kind, units) = match text(resource, "resource").split_once('.') {
+        Some((_, "cpu")) => ("cpu", "1m and 1"),
+        Some((_, "memory")) => ("memory", "1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei"),
+        _ => return,
+    };
+    let given = resource["divisor"].as_str().unwrap_or("0");
+    let is_unit = units.split(", ").flat_map(|unit| unit.split(" and ")).any(|unit| unit == given);
+    if given != "0" && !is_unit {
+        let problem = format!("only divisor's values {units} are supported with the {kind} resource");
+        errors.invalid(format!("{path}.divisor"), &resource["resource"], &problem);
+    }
+}
+
 fn field_of_pod(field: &Value, path: &str, errors: &mut Errors) {
     let wanted = text(field, "fieldPath");
     if wanted.is_empty() {
         errors.required(format!("{path}.fieldPath"));
+        return;
+    }
+    let version = text(field, "apiVersion");
+    if version != "v1" {
+        let problem = format!("error converting fieldPath: unsupported pod version: {version}");
+        errors.invalid(format!("{path}.fieldPath"), &field["fieldPath"], &problem);
         return;
     }
     let key = |prefix: &str| wanted.strip_prefix(prefix)?.strip_prefix("['")?.strip_suffix("']");

@@ -13,14 +13,27 @@ pub(super) fn check(resource: &Resource, old: &Value, new: &Value, errors: &mut 
         ("batch", "jobs") => {
             let suspended = old["spec"]["suspend"] == true;
             if suspended {
-                &["/spec/selector", "/spec/completions"]
+                &["/spec/selector", "/spec/completionMode", "/spec/completions", "/spec/podFailurePolicy", "/spec/successPolicy"]
             } else {
-                &["/spec/selector", "/spec/completions", "/spec/template"]
+                &[
+                    "/spec/selector",
+                    "/spec/completionMode",
+                    "/spec/completions",
+                    "/spec/template",
+                    "/spec/podFailurePolicy",
+                    "/spec/successPolicy",
+                ]
             }
         }
         ("", "secrets") => &["/type"],
         ("", "services") => return cluster_address(&old["spec"], &new["spec"], errors),
-        ("scheduling.k8s.io", "priorityclasses") => &["/value", "/preemptionPolicy"],
+        ("discovery.k8s.io", "endpointslices") => &["/addressType"],
+        ("scheduling.k8s.io", "priorityclasses") => {
+            if old["value"] != new["value"] {
+                errors.forbidden("value", "may not be changed in an update.");
+            }
+            &["/preemptionPolicy"]
+        }
         ("apps", "controllerrevisions") => &["/data"],
         _ => &[],
     };
@@ -31,16 +44,20 @@ pub(super) fn check(resource: &Resource, old: &Value, new: &Value, errors: &mut 
             errors.invalid(path, value, "field is immutable");
         }
     }
-    for part in ["data", "binaryData"] {
-        if old["immutable"] == true && (old[part] != new[part] || new["immutable"] != true) {
-            errors.forbidden(part, "field is immutable when `immutable` is set");
+    if old["immutable"] == true {
+        let problem = "field is immutable when `immutable` is set";
+        if new["immutable"] != true {
+            errors.forbidden("immutable", problem);
+        }
+        for part in ["data", "binaryData"].iter().filter(|part| old[**part] != new[**part]) {
+            errors.forbidden(*part, problem);
         }
     }
 }
 
 fn cluster_address(old: &Value, new: &Value, errors: &mut Errors) {
     if old["type"] != "ExternalName" && new["type"] != "ExternalName" && old["clusterIP"] != new["clusterIP"] {
-        errors.invalid("spec.clusterIPs[0]", &new["clusterIP"], "may not change once set");
+        errors.invalid("spec.clusterIPs[0]", &new["clusterIPs"], "may not change once set");
     }
 }
 

@@ -6,7 +6,7 @@ use k8s_openapi::{
 };
 use serde_json::{Value, json};
 
-use super::{Errors, names, pod, selector, text};
+use super::{Errors, job_policies, names, pod, selector, text};
 use crate::{schedule::Schedule, selector::LabelSelector, status::FieldError};
 
 /// The longest name of a CronJob; its Jobs have eleven more characters.
@@ -30,7 +30,7 @@ pub(super) fn check(job: &Value, old: Option<&Value>, errors: &mut Errors) {
     }
     selector::check(&spec["selector"], "spec.selector", errors);
     let labels = &spec["template"]["metadata"]["labels"];
-    if !is_matched_by(labels, &spec["selector"]) {
+    if spec.get("selector").is_none() || !is_matched_by(labels, &spec["selector"]) {
         errors.invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`");
     }
     if let (Some(completions), "Indexed") = (spec["completions"].as_i64(), text(spec, "completionMode"))
@@ -95,7 +95,18 @@ fn check_spec(spec: &Value, path: &str, is_new: bool, errors: &mut Errors) {
     if spec.get("maxFailedIndexes").is_some() && spec.get("backoffLimitPerIndex").is_none() {
         errors.push(FieldError::required(format!("{path}.backoffLimitPerIndex"), "when maxFailedIndexes is specified"));
     }
+    let (most, completions) = (&spec["maxFailedIndexes"], spec["completions"].as_i64());
+    if let (Some(failed), Some(completions)) = (most.as_i64(), completions)
+        && failed > completions
+    {
+        errors.invalid(format!("{path}.maxFailedIndexes"), most, "must be less than or equal to completions");
+    }
+    if spec["managedBy"].as_str().is_some_and(|manager| !manager.contains('/')) {
+        let problem = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+        errors.invalid(format!("{path}.managedBy"), &spec["managedBy"], problem);
+    }
     completion_mode(spec, path, errors);
+    job_policies::failure(spec, path, errors);
     let failed = if spec.get("podFailurePolicy").is_some() { &["Failed"][..] } else { &["Failed", "TerminatingOrFailed"] };
     if let Some(policy) = spec["podReplacementPolicy"].as_str().filter(|policy| !failed.contains(policy)) {
         errors.push(FieldError::not_supported(format!("{path}.podReplacementPolicy"), policy, failed));
@@ -123,6 +134,7 @@ fn completion_mode(spec: &Value, path: &str, errors: &mut Errors) {
                 let problem = format!("must be less than or equal to {INDEXED_PARALLELISM} when completion mode is Indexed");
                 errors.invalid(format!("{path}.parallelism"), &spec["parallelism"], &problem);
             }
+            job_policies::success(spec, path, errors);
         }
         "NonIndexed" | "" => {
             for field in ["backoffLimitPerIndex", "maxFailedIndexes"] {
@@ -131,7 +143,8 @@ fn completion_mode(spec: &Value, path: &str, errors: &mut Errors) {
                 }
             }
             if let Some(policy) = spec.get("successPolicy") {
-                errors.invalid(format!("{path}.successPolicy"), policy, "requires indexed completion mode");
+                let (path, shown) = (format!("{path}.successPolicy"), job_policies::shown(policy));
+                errors.push(FieldError::invalid_text(path, &shown, "requires indexed completion mode"));
             }
         }
         _ => {}
@@ -141,6 +154,15 @@ fn completion_mode(spec: &Value, path: &str, errors: &mut Errors) {
 /// Checks a CronJob; on an update, against what it was.
 pub(super) fn cron(cron: &Value, old: Option<&Value>, errors: &mut Errors) {
     let spec = &cron["spec"];
+    let template = &spec["jobTemplate"]["spec"];
+    check_spec(template, "spec.jobTemplate.spec", true, errors);
+    if let Some(selector) = template.get("selector") {
+        errors.invalid("spec.jobTemplate.spec.selector", selector, "`selector` will be auto-generated");
+    }
+    if template["manualSelector"] == true {
+        let path = "spec.jobTemplate.spec.manualSelector";
+        errors.push(FieldError::not_supported_value(path, &json!(true), &["nil", "false"]));
+    }
     let written = text(spec, "schedule");
     if written.is_empty() {
         errors.required("spec.schedule");
@@ -152,11 +174,6 @@ pub(super) fn cron(cron: &Value, old: Option<&Value>, errors: &mut Errors) {
         time_zone(&spec["timeZone"], errors);
     }
     errors.one_of(spec, "spec", "concurrencyPolicy", &["Allow", "Forbid", "Replace"]);
-    let template = &spec["jobTemplate"]["spec"];
-    check_spec(template, "spec.jobTemplate.spec", true, errors);
-    if let Some(selector) = template.get("selector") {
-        errors.invalid("spec.jobTemplate.spec.selector", selector, "`selector` will be auto-generated");
-    }
     errors.not_negative(spec, "spec", "successfulJobsHistoryLimit");
     errors.not_negative(spec, "spec", "failedJobsHistoryLimit");
     if old.is_none() && text(&cron["metadata"], "name").len() > CRON_NAME {

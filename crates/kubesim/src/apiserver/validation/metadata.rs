@@ -15,11 +15,15 @@ pub(super) fn check(resource: &Resource, metadata: &Value, is_update: bool, erro
     if name.is_empty() && prefix.is_empty() {
         errors.push(FieldError::required("metadata.name", "name or generateName is required"));
     } else if !is_update {
-        let problems = match (resource.group, resource.plural) {
+        let problems = |name: &str| match (resource.group, resource.plural) {
             ("", "namespaces" | "services") => names::label(name),
             _ => names::subdomain(name),
         };
-        errors.misnamed("metadata.name", name, problems);
+        if !prefix.is_empty() {
+            // What comes after the prefix ends the name.
+            errors.misnamed("metadata.generateName", prefix, problems(&masked(prefix)));
+        }
+        errors.misnamed("metadata.name", name, problems(name));
     }
     labels(&metadata["labels"], "metadata.labels", errors);
     annotations(&metadata["annotations"], "metadata.annotations", errors);
@@ -32,6 +36,14 @@ pub(super) fn check(resource: &Resource, metadata: &Value, is_update: bool, erro
         }
     }
     owners(metadata, errors);
+}
+
+/// A prefix with an end that may be one (apimachinery/pkg/api/validation/generic.go:maskTrailingDash).
+fn masked(prefix: &str) -> String {
+    match prefix.strip_suffix('-') {
+        Some(start) if !start.is_empty() => format!("{start}a"),
+        _ => prefix.to_owned(),
+    }
 }
 
 /// Checks annotations: their keys, which may have upper-case prefixes, and how large they are.
@@ -49,16 +61,15 @@ pub(super) fn annotations(annotations: &Value, path: &str, errors: &mut Errors) 
 fn owners(metadata: &Value, errors: &mut Errors) {
     let path = "metadata.ownerReferences";
     let owners = list(metadata, "ownerReferences");
-    for owner in owners {
-        for (field, problem) in [
-            ("apiVersion", "version must not be empty"),
-            ("kind", "must not be empty"),
-            ("name", "must not be empty"),
-            ("uid", "must not be empty"),
-        ] {
+    for (index, owner) in owners.iter().enumerate() {
+        for field in ["apiVersion", "kind", "name", "uid"] {
             if text(owner, field).is_empty() {
-                errors.invalid(format!("{path}.{field}"), &Value::String(String::new()), problem);
+                errors.push(FieldError::required(format!("{path}[{index}].{field}"), "must not be empty"));
             }
+        }
+        if (text(owner, "apiVersion"), text(owner, "kind")) == ("v1", "Event") {
+            let problem = "/v1, Kind=Event is disallowed from being an owner";
+            errors.push(FieldError::invalid_text(format!("{path}[{index}]"), &shown(owner), problem));
         }
     }
     let mut controllers = owners.iter().filter(|owner| owner["controller"] == true);
@@ -70,6 +81,14 @@ fn owners(metadata: &Value, errors: &mut Errors) {
             called(first),
             called(other)
         );
-        errors.invalid(path, &metadata["ownerReferences"], &problem);
+        let all: Vec<String> = owners.iter().map(shown).collect();
+        errors.push(FieldError::invalid_text(path, &format!("[{}]", all.join(",")), &problem));
     }
+}
+
+/// An owner with its fields in the order of its type.
+fn shown(owner: &Value) -> String {
+    let fields = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+    let given = fields.iter().filter_map(|field| Some(format!("{field:?}:{}", owner.get(*field)?)));
+    format!("{{{}}}", given.collect::<Vec<_>>().join(","))
 }

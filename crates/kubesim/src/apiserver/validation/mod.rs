@@ -5,19 +5,23 @@ mod affinity;
 mod container;
 mod disruption;
 mod endpoint_slice;
+mod endpoints;
 mod environment;
 mod event;
 mod immutable;
 mod job;
+mod job_policies;
 mod lease;
 mod metadata;
 mod names;
+mod namespace;
 mod node;
 mod pod;
 mod priority_class;
 mod probe;
 mod resources;
 mod secret;
+mod security;
 mod selector;
 mod service;
 mod volumes;
@@ -89,6 +93,12 @@ fn join(path: &str, field: &str) -> String {
     if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
 }
 
+/// The name of a field in the form that the real server works with.
+fn capitalised(field: &str) -> String {
+    let mut chars = field.chars();
+    chars.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(chars).collect()
+}
+
 fn list<'a>(object: &'a Value, field: &str) -> &'a [Value] {
     object[field].as_array().map(Vec::as_slice).unwrap_or_default()
 }
@@ -112,6 +122,8 @@ pub(super) fn check(resource: &Resource, object: &Value, old: Option<&Value>) ->
         ("", "configmaps") => config_map(object, &mut errors),
         ("", "secrets") => secret::check(object, &mut errors),
         ("", "nodes") => node::taints(spec, &mut errors),
+        ("", "namespaces") => namespace::check(object, &mut errors),
+        ("", "endpoints") => endpoints::check(object, &mut errors),
         ("", "events") if old.is_none() => event::check(object, &mut errors),
         ("apps" | "batch", _) => workloads::check(resource, object, old, &mut errors),
         ("policy", "poddisruptionbudgets") => disruption::check(spec, &mut errors),

@@ -34,6 +34,11 @@ fn too_long(text: &str, most: usize) -> impl Iterator<Item = String> {
     (text.len() > most).then(|| format!("must be no more than {most} characters")).into_iter()
 }
 
+/// Of labels the real server counts bytes.
+fn too_many_bytes(text: &str) -> impl Iterator<Item = String> {
+    (text.len() > 63).then(|| "must be no more than 63 bytes".to_owned()).into_iter()
+}
+
 fn is_label_part(text: &str) -> bool {
     let bytes = text.as_bytes();
     let edge = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
@@ -64,7 +69,7 @@ pub(super) fn qualified_name(text: &str) -> Vec<String> {
     if name.is_empty() {
         problems.push("name part must be non-empty".to_owned());
     }
-    problems.extend(too_long(name, 63).map(|problem| format!("name part {problem}")));
+    problems.extend(too_many_bytes(name).map(|problem| format!("name part {problem}")));
     if !is_word(name) {
         problems.push(format!("name part {FORM}"));
     }
@@ -74,7 +79,7 @@ pub(super) fn qualified_name(text: &str) -> Vec<String> {
 /// What is wrong with a text as a label's value.
 pub(super) fn label_value(text: &str) -> Vec<String> {
     let is_legal = text.is_empty() || is_word(text);
-    too_long(text, 63)
+    too_many_bytes(text)
         .chain((!is_legal).then(|| {
             "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start \
              and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation \

@@ -14,7 +14,8 @@ pub(super) const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExec
 pub(super) fn taints(spec: &Value, errors: &mut Errors) {
     let mut seen = BTreeSet::new();
     for (index, taint) in list(spec, "taints").iter().enumerate() {
-        let path = format!("spec.taints[{index}]");
+        // The real server says that they are in the metadata.
+        let path = format!("metadata.taints[{index}]");
         let (key, value, effect) = (text(taint, "key"), text(taint, "value"), text(taint, "effect"));
         errors.misnamed(&format!("{path}.key"), key, names::qualified_name(key));
         errors.misnamed(&format!("{path}.value"), value, names::label_value(value));
@@ -24,9 +25,10 @@ pub(super) fn taints(spec: &Value, errors: &mut Errors) {
             errors.one_of(taint, &path, "effect", &EFFECTS);
         }
         if !seen.insert((key, effect)) {
-            let mut error = FieldError::duplicate(path, taint);
-            error.message.push_str(": taints must be unique by key and effect pair");
-            errors.push(error);
+            let time = &taint["timeAdded"];
+            let shown = format!("{{\"Key\":{key:?},\"Value\":{value:?},\"Effect\":{effect:?},\"TimeAdded\":{time}}}");
+            let message = format!("Duplicate value: {shown}: taints must be unique by key and effect pair");
+            errors.push(FieldError { path, reason: "FieldValueDuplicate", message });
         }
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Errors, affinity, container, labels, list, metadata, names, node, selector, text, volumes};
+use super::{
+    Errors, affinity, container, labels, list, metadata, names, node, security, selector, service::is_address, text, volumes,
+};
 use crate::status::FieldError;
 
 /// Checks the spec of a new Pod.
@@ -41,13 +43,15 @@ fn check(spec: &Value, path: &str, errors: &mut Errors) {
     errors.one_of(spec, path, "restartPolicy", &["Always", "OnFailure", "Never"]);
     errors.one_of(spec, path, "dnsPolicy", &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]);
     labels(&spec["nodeSelector"], &format!("{path}.nodeSelector"), errors);
-    container::security(&spec["securityContext"], &format!("{path}.securityContext"), errors);
+    security::of_pod(&spec["securityContext"], &format!("{path}.securityContext"), errors);
     if spec["shareProcessNamespace"] == true && spec["hostPID"] == true {
         let problem = "ShareProcessNamespace and HostPID cannot both be enabled";
         errors.invalid(format!("{path}.shareProcessNamespace"), &spec["shareProcessNamespace"], problem);
     }
     affinity::check(&spec["affinity"], &format!("{path}.affinity"), errors);
     dns(spec, path, errors);
+    hosts(spec, path, errors);
+    system(spec, path, errors);
     gates(spec, path, errors);
     constraints(spec, path, errors);
     named(spec, path, errors);
@@ -70,7 +74,36 @@ fn host_network(spec: &Value, path: &str, errors: &mut Errors) {
     }
 }
 
+fn hosts(spec: &Value, path: &str, errors: &mut Errors) {
+    for (index, alias) in list(spec, "hostAliases").iter().enumerate() {
+        let path = format!("{path}.hostAliases[{index}]");
+        is_address(text(alias, "ip"), &format!("{path}.ip"), errors);
+        for (index, name) in list(alias, "hostnames").iter().enumerate() {
+            let name = name.as_str().unwrap_or_default();
+            errors.misnamed(&format!("{path}.hostnames[{index}]"), name, names::subdomain(name));
+        }
+    }
+}
+
+fn system(spec: &Value, path: &str, errors: &mut Errors) {
+    let Some(system) = spec.get("os") else { return };
+    let (name, known) = (text(system, "name"), ["linux", "windows"]);
+    if name.is_empty() {
+        errors.required(format!("{path}.os.name"));
+    } else if !known.contains(&name) {
+        errors.push(FieldError::not_supported(format!("{path}.os"), name, &known));
+    }
+}
+
 fn dns(spec: &Value, path: &str, errors: &mut Errors) {
+    for (index, server) in list(&spec["dnsConfig"], "nameservers").iter().enumerate() {
+        is_address(server.as_str().unwrap_or_default(), &format!("{path}.dnsConfig.nameservers[{index}]"), errors);
+    }
+    for (index, option) in list(&spec["dnsConfig"], "options").iter().enumerate() {
+        if text(option, "name").is_empty() {
+            errors.push(FieldError::required(format!("{path}.dnsConfig.options[{index}]"), "must not be empty"));
+        }
+    }
     if text(spec, "dnsPolicy") != "None" {
         return;
     }
@@ -143,8 +176,11 @@ pub(super) fn tolerations(spec: &Value, path: &str, errors: &mut Errors) {
                 let problem = "value must be empty when `operator` is 'Exists'";
                 errors.invalid(format!("{path}.operator"), &toleration["value"], problem);
             }
-            // Since 1.35 a feature that is off by default.
-            "Exists" | "Lt" | "Gt" => {}
+            "Exists" => {}
+            // They are a feature that is off by default, and are named all the same.
+            "Lt" | "Gt" => {
+                errors.push(FieldError::not_supported(format!("{path}.operator"), operator, &["Equal", "Exists", "Lt", "Gt"]));
+            }
             _ => errors.one_of(toleration, &path, "operator", &["Equal", "Exists"]),
         }
         if !effect.is_empty() {
@@ -159,7 +195,8 @@ fn constraints(spec: &Value, path: &str, errors: &mut Errors) {
         let path = format!("{path}.topologySpreadConstraints[{index}]");
         let (key, action) = (text(constraint, "topologyKey"), text(constraint, "whenUnsatisfiable"));
         if constraint["maxSkew"].as_i64().unwrap_or(0) <= 0 {
-            errors.invalid(format!("{path}.maxSkew"), &constraint["maxSkew"], "must be greater than zero");
+            let skew = constraint["maxSkew"].as_i64().unwrap_or(0).into();
+            errors.invalid(format!("{path}.maxSkew"), &skew, "must be greater than zero");
         }
         if key.is_empty() {
             errors.push(FieldError::required(format!("{path}.topologyKey"), "can not be empty"));
@@ -175,6 +212,13 @@ fn constraints(spec: &Value, path: &str, errors: &mut Errors) {
         }
         if constraint["minDomains"].as_i64().is_some_and(|domains| domains <= 0) {
             errors.invalid(format!("{path}.minDomains"), &constraint["minDomains"], "must be greater than zero");
+        }
+        if constraint.get("minDomains").is_some() && action == "ScheduleAnyway" {
+            let problem = format!("can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {action}");
+            errors.invalid(format!("{path}.minDomains"), &constraint["minDomains"], &problem);
+        }
+        for field in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
+            errors.one_of(constraint, &path, field, &["Honor", "Ignore"]);
         }
         selector::check(&constraint["labelSelector"], &format!("{path}.labelSelector"), errors);
     }

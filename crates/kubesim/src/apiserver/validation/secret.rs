@@ -30,8 +30,20 @@ pub(super) fn check(secret: &Value, errors: &mut Errors) {
     for key in [".dockercfg", ".dockerconfigjson"] {
         if needed.contains(&key) && has(key) && !is_json(&secret["data"][key]) {
             let contents = Value::String("<secret contents redacted>".to_owned());
-            errors.invalid(format!("data[{key}]"), &contents, "unexpected end of JSON input");
+            errors.invalid(format!("data[{key}]"), &contents, &json_problem(&secret["data"][key]));
         }
+    }
+}
+
+/// What Go says first of a text that is no JSON.
+fn json_problem(value: &Value) -> String {
+    let bytes: Option<ByteString> = serde_json::from_value(value.clone()).ok();
+    let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes.0).trim_start().to_owned()).unwrap_or_default();
+    match text.chars().next() {
+        Some(first) if !"{[\"-0123456789tfn".contains(first) => {
+            format!("invalid character '{first}' looking for beginning of value")
+        }
+        _ => "unexpected end of JSON input".to_owned(),
     }
 }
 

@@ -5,6 +5,23 @@ use serde_json::Value;
 use super::{Errors, labels, list, names, text};
 use crate::status::FieldError;
 
+/// A label selector as the real server shows it: without what is empty, and with the key of each requirement.
+pub(super) fn shown(selector: &Value) -> Value {
+    let mut selector = selector.clone();
+    for requirement in selector["matchExpressions"].as_array_mut().into_iter().flatten() {
+        if requirement.get("key").is_none() {
+            requirement["key"] = Value::String(String::new());
+        }
+    }
+    if let Value::Object(fields) = &mut selector {
+        let is_empty = |part: &Value| {
+            part.is_null() || part.as_object().is_some_and(serde_json::Map::is_empty) || part.as_array().is_some_and(Vec::is_empty)
+        };
+        fields.retain(|_, part| !is_empty(part));
+    }
+    selector
+}
+
 /// Checks a label selector at `path`, if there is one.
 pub(super) fn check(selector: &Value, path: &str, errors: &mut Errors) {
     labels(&selector["matchLabels"], &format!("{path}.matchLabels"), errors);

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use serde_json::Value;
 
-use super::{Errors, container::port_number, labels, list, names, probe::target_port, text};
+use super::{Errors, container::port_number, endpoints::not_loopback, labels, list, names, probe::target_port, text};
 use crate::status::FieldError;
 
 /// The longest time in seconds for which a client is sent to the same Pod.
@@ -57,6 +57,10 @@ fn ports(spec: &Value, errors: &mut Errors) {
             errors.required(format!("{path}.name"));
         }
         port_number(&port["port"], &format!("{path}.port"), errors);
+        let application = text(port, "appProtocol");
+        if !application.is_empty() {
+            errors.misnamed(&format!("{path}.appProtocol"), application, names::qualified_name(application));
+        }
         errors.one_of(port, &path, "protocol", &["SCTP", "TCP", "UDP"]);
         if text(spec, "type") != "ExternalName" {
             target_port(&port["targetPort"], &format!("{path}.targetPort"), errors);
@@ -65,10 +69,6 @@ fn ports(spec: &Value, errors: &mut Errors) {
 }
 
 fn affinity(spec: &Value, errors: &mut Errors) {
-    let config = spec.get("sessionAffinityConfig");
-    if text(spec, "sessionAffinity") == "None" && config.is_some() {
-        errors.forbidden("spec.sessionAffinityConfig", "must not be set when session affinity is None");
-    }
     let seconds = &spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"];
     if text(spec, "sessionAffinity") == "ClientIP"
         && seconds.as_i64().is_some_and(|seconds| !(1..=LONGEST_AFFINITY).contains(&seconds))
@@ -84,11 +84,42 @@ fn addresses(spec: &Value, errors: &mut Errors) {
         is_address(address, "spec.clusterIPs[0]", errors);
     }
     for (index, address) in list(spec, "externalIPs").iter().enumerate() {
-        is_address(address.as_str().unwrap_or_default(), &format!("spec.externalIPs[{index}]"), errors);
+        let (text, path) = (address.as_str().unwrap_or_default(), format!("spec.externalIPs[{index}]"));
+        is_address(text, &path, errors);
+        if text.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()) {
+            not_loopback(address, &path, errors);
+        }
+    }
+    families(spec, errors);
+}
+
+/// Checks which addresses a Service has: one of version 4, which the cluster has.
+fn families(spec: &Value, errors: &mut Errors) {
+    let (first, all) = (text(spec, "clusterIP"), list(spec, "clusterIPs"));
+    if first.is_empty() && !all.is_empty() {
+        errors.invalid("spec.clusterIPs", &spec["clusterIPs"], "must be empty when `clusterIP` is not specified");
+    } else if all.first().is_some_and(|given| given != first) {
+        errors.invalid("spec.clusterIPs", &spec["clusterIPs"], "first value must match `clusterIP`");
+    }
+    errors.one_of(spec, "spec", "ipFamilyPolicy", &["PreferDualStack", "RequireDualStack", "SingleStack"]);
+    let mut seen = BTreeSet::new();
+    for (index, family) in list(spec, "ipFamilies").iter().enumerate() {
+        let path = format!("spec.ipFamilies[{index}]");
+        match family.as_str().unwrap_or_default() {
+            "IPv4" if !seen.insert("IPv4") => errors.push(FieldError::duplicate(path, family)),
+            "IPv4" => {}
+            "IPv6" => errors.invalid(path, family, "not configured on this cluster"),
+            other => errors.push(FieldError::not_supported(path, other, &["IPv4", "IPv6"])),
+        }
+    }
+    if text(spec, "ipFamilyPolicy") == "RequireDualStack" {
+        let problem = "this cluster is not configured for dual-stack services";
+        errors.invalid("spec.ipFamilyPolicy", &spec["ipFamilyPolicy"], problem);
     }
 }
 
-fn is_address(address: &str, path: &str, errors: &mut Errors) {
+/// Checks that a text is an IP address.
+pub(super) fn is_address(address: &str, path: &str, errors: &mut Errors) {
     // The real server still accepts zeros before a number; Rust does not.
     let parts: Vec<&str> = address.split('.').map(|part| part.trim_start_matches('0')).collect();
     let plain: Vec<&str> = parts.iter().map(|part| if part.is_empty() { "0" } else { *part }).collect();
@@ -111,7 +142,7 @@ fn unique_ports(spec: &Value, errors: &mut Errors) {
         if let Some(number) = node_port(port)
             && !seen.insert((text(port, "protocol"), number))
         {
-            errors.push(FieldError::duplicate(format!("spec.ports[{index}].nodePort"), &port["nodePort"]));
+            errors.invalid(format!("spec.ports[{index}].nodePort"), &port["nodePort"], "provided port is already allocated");
         }
     }
     let mut seen = BTreeSet::new();
@@ -144,6 +175,12 @@ fn traffic(spec: &Value, errors: &mut Errors) {
         errors.invalid("spec.externalTrafficPolicy", &spec["externalTrafficPolicy"], problem);
     }
     errors.one_of(spec, "spec", "internalTrafficPolicy", &["Cluster", "Local"]);
+    errors.one_of(spec, "spec", "trafficDistribution", &["PreferClose", "PreferSameZone", "PreferSameNode"]);
+    let is_checked = kind == "LoadBalancer" && text(spec, "externalTrafficPolicy") == "Local";
+    if spec["healthCheckNodePort"].as_i64().is_some_and(|port| port != 0) && !is_checked {
+        let problem = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+        errors.invalid("spec.healthCheckNodePort", &spec["healthCheckNodePort"], problem);
+    }
 }
 
 /// Whether a policy for traffic from outside has a meaning.

@@ -314,7 +314,7 @@ fn what_a_real_server_accepts_is_accepted(#[case] resource: &Resource, #[case] m
     "spec.selector: Invalid value: {}: empty selector is invalid for deployment"
 )]
 #[case::long_name(with(deployment(json!({}), json!({})), json!({"metadata": {"name": "x", "labels": {"a": "b".repeat(64)}}})),
-    "metadata.labels: Invalid value: \"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\": must be no more than 63 characters")]
+    "metadata.labels: Invalid value: \"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\": must be no more than 63 bytes")]
 fn deployments_are_checked(#[case] object: Value, #[case] expected: &str) {
     assert_eq!(message(&DEPLOYMENTS, object), format!("Deployment.apps \"x\" is invalid: {expected}"));
 }
@@ -445,13 +445,13 @@ fn services_are_checked(#[case] spec: Value, #[case] expected: &str) {
 )]
 #[case::taint(
     &NODES, named(json!({"taints": [{"key": "a", "effect": "Foo"}]})),
-    "Node \"x\" is invalid: spec.taints[0].effect: Unsupported value: \"Foo\": supported values: \"NoSchedule\", \
+    "Node \"x\" is invalid: metadata.taints[0].effect: Unsupported value: \"Foo\": supported values: \"NoSchedule\", \
      \"PreferNoSchedule\", \"NoExecute\""
 )]
 #[case::taint_twice(
     &NODES, named(json!({"taints": [{"key": "a", "effect": "NoSchedule"}, {"key": "a", "effect": "NoSchedule"}]})),
-    "Node \"x\" is invalid: spec.taints[1]: Duplicate value: {\"effect\":\"NoSchedule\",\"key\":\"a\"}: taints must be unique by key \
-     and effect pair"
+    "Node \"x\" is invalid: metadata.taints[1]: Duplicate value: {\"Key\":\"a\",\"Value\":\"\",\"Effect\":\"NoSchedule\",\"TimeAdded\":null}: \
+     taints must be unique by key and effect pair"
 )]
 #[case::priority(
     &PRIORITY_CLASSES, json!({"metadata": {"name": "x"}, "value": 2_000_000_000}),

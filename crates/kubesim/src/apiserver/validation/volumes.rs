@@ -46,6 +46,15 @@ fn source(volume: &Value, path: &str, errors: &mut Errors) {
         mode(&volume[kind], &format!("{path}.{kind}"), "defaultMode", errors);
         items(&volume[kind], &format!("{path}.{kind}"), errors);
     }
+    downward(&volume["downwardAPI"], &format!("{path}.downwardAPI"), errors);
+    for (index, source) in list(&volume["projected"], "sources").iter().enumerate() {
+        let path = format!("{path}.projected.sources[{index}]");
+        let lifetime = &source["serviceAccountToken"]["expirationSeconds"];
+        if lifetime.as_i64().is_some_and(|seconds| seconds < 600) {
+            let problem = "may not specify a duration less than 10 minutes";
+            errors.invalid(format!("{path}.serviceAccountToken.expirationSeconds"), lifetime, problem);
+        }
+    }
     let size = &volume["emptyDir"]["sizeLimit"];
     if size.as_str().and_then(|size| size.parse::<Amount>().ok()).is_some_and(Amount::is_negative) {
         errors.forbidden(format!("{path}.emptyDir.sizeLimit"), "SizeLimit field must be a valid resource quantity");
@@ -53,6 +62,22 @@ fn source(volume: &Value, path: &str, errors: &mut Errors) {
     if let Some(host) = volume.get("hostPath") {
         errors.one_of(host, &format!("{path}.hostPath"), "type", &HOST_PATHS);
         without_steps_back(text(host, "path"), &format!("{path}.hostPath.path"), errors);
+    }
+}
+
+/// Checks which fields of the Pod become files. The real server names the list, not its element.
+fn downward(source: &Value, path: &str, errors: &mut Errors) {
+    const FIELDS: [&str; 5] = ["metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"];
+    for item in list(source, "items") {
+        if let Some(field) = item.get("fieldRef") {
+            let wanted = text(field, "fieldPath");
+            let is_entry = ["metadata.annotations['", "metadata.labels['"].iter().any(|prefix| wanted.starts_with(prefix));
+            if !is_entry && !FIELDS.contains(&wanted) {
+                errors.push(FieldError::not_supported(format!("{path}.fieldRef.fieldPath"), wanted, &FIELDS));
+            }
+        } else if item.get("resourceFieldRef").is_none() {
+            errors.push(FieldError::required(path, "one of fieldRef and resourceFieldRef is required"));
+        }
     }
 }
 
@@ -122,5 +147,7 @@ pub(super) fn mounts(container: &Value, path: &str, volumes: &BTreeSet<&str>, er
             }
             descending(text(mount, "subPathExpr"), &format!("{list_path}.subPathExpr"), errors);
         }
+        errors.one_of(mount, &list_path, "mountPropagation", &["Bidirectional", "HostToContainer", "None"]);
+        errors.one_of(mount, &list_path, "recursiveReadOnly", &["Disabled", "Enabled", "IfPossible"]);
     }
 }

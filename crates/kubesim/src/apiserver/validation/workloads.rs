@@ -24,7 +24,12 @@ pub(super) fn check(resource: &Resource, object: &Value, old: Option<&Value>, er
         }
         "jobs" => job::check(object, old, errors),
         "cronjobs" => job::cron(object, old, errors),
-        "controllerrevisions" => errors.not_negative(object, "", "revision"),
+        "controllerrevisions" => {
+            if object.get("data").is_none() {
+                errors.push(FieldError::required("data", "data is mandatory"));
+            }
+            errors.not_negative(object, "", "revision");
+        }
         _ => {}
     }
 }
@@ -50,7 +55,7 @@ fn controller(spec: &Value, kind: &str, called: &str, errors: &mut Errors) {
     }
     pod::template(&spec["template"], "spec.template", errors);
     let policy = text(&spec["template"]["spec"], "restartPolicy");
-    if ["OnFailure", "Never"].contains(&policy) {
+    if policy != "Always" {
         errors.push(FieldError::not_supported("spec.template.spec.restartPolicy", policy, &["Always"]));
     }
     if spec["template"]["spec"].get("activeDeadlineSeconds").is_some() {
@@ -68,14 +73,16 @@ fn selects(spec: &Value, labels: &Value, kind: &str, called: &str, errors: &mut 
     let parsed = given.as_ref().and_then(|given| LabelSelector::from_api(given).ok());
     let is_empty = parsed.as_ref().is_some_and(LabelSelector::is_empty);
     if given.is_none() {
-        errors.required("spec.selector");
+        if kind != "DaemonSet" {
+            errors.required("spec.selector");
+        }
     } else if is_empty {
-        errors.invalid("spec.selector", &spec["selector"], &format!("empty selector is invalid for {called}"));
+        errors.invalid("spec.selector", &selector::shown(&spec["selector"]), &format!("empty selector is invalid for {called}"));
     }
     if !is_legal {
         if kind != "DaemonSet" {
             let problem = if kind == "ReplicaSet" { "invalid label selector" } else { "" };
-            errors.invalid("spec.selector", &spec["selector"], problem);
+            errors.invalid("spec.selector", &selector::shown(&spec["selector"]), problem);
         }
         return kind == "DaemonSet";
     }
@@ -86,7 +93,7 @@ fn selects(spec: &Value, labels: &Value, kind: &str, called: &str, errors: &mut 
 }
 
 fn deployment_strategy(strategy: &Value, errors: &mut Errors) {
-    errors.one_of(strategy, "spec.strategy", "type", &["Recreate", "RollingUpdate"]);
+    strategy_type(strategy, "spec.strategy", &["Recreate", "RollingUpdate"], errors);
     let rolling = &strategy["rollingUpdate"];
     let path = "spec.strategy.rollingUpdate";
     match text(strategy, "type") {
@@ -107,7 +114,7 @@ fn deployment_strategy(strategy: &Value, errors: &mut Errors) {
 }
 
 fn daemon_strategy(strategy: &Value, errors: &mut Errors) {
-    errors.one_of(strategy, "spec.updateStrategy", "type", &["RollingUpdate", "OnDelete"]);
+    strategy_type(strategy, "spec.updateStrategy", &["RollingUpdate", "OnDelete"], errors);
     if text(strategy, "type") != "RollingUpdate" {
         return;
     }
@@ -127,6 +134,17 @@ fn daemon_strategy(strategy: &Value, errors: &mut Errors) {
             errors.invalid(format!("{path}.maxSurge"), &rolling["maxSurge"], problem);
         }
         _ => {}
+    }
+}
+
+/// The real server shows the whole strategy, in its own form.
+fn strategy_type(strategy: &Value, path: &str, known: &[&str], errors: &mut Errors) {
+    let kind = text(strategy, "type");
+    if !known.contains(&kind) {
+        let mut error = FieldError::not_supported(path, kind, known);
+        let shown = format!("{{\"Type\":{kind:?},\"RollingUpdate\":{}}}", strategy["rollingUpdate"]);
+        error.message = error.message.replacen(&format!("{kind:?}"), &shown, 1);
+        errors.push(error);
     }
 }
 
@@ -156,5 +174,7 @@ fn percentage(value: &Value) -> Option<u64> {
 }
 
 fn is_zero(value: &Value) -> bool {
-    *value == json!(0) || percentage(value) == Some(0)
+    // A text that is no number counts as none, too.
+    let number = |text: &str| text.trim_end_matches('%').parse::<i64>().unwrap_or(0);
+    *value == json!(0) || value.as_str().is_some_and(|text| number(text) == 0)
 }

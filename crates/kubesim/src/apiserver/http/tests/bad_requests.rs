@@ -107,7 +107,7 @@ async fn a_key_is_not_applied_twice() {
         (code, message.as_str()),
         (
             500,
-            "failed to create typed patch object (default/d; apps/v1, Kind=Deployment): \
+            "failed to create typed patch object (/d; apps/v1, Kind=Deployment): \
              .spec.template.spec.containers[name=\"c\"].env: duplicate entries for key [name=\"A\"]"
         )
     );

@@ -1,10 +1,12 @@
 //! The API through `kube::Client`, in virtual time.
 
+mod as_stored;
 mod bad_requests;
 mod clients;
 mod exec;
 mod fuzz;
 mod large;
+mod recorded;
 mod refusals;
 
 use std::{sync::Arc, time::Duration};

@@ -42,7 +42,7 @@ async fn addresses_and_ports_of_services_must_be_free() {
         (
             service("b", "1.2.3.4", 30_081),
             "spec.clusterIPs: Invalid value: [\"1.2.3.4\"]: failed to allocate IP 1.2.3.4: the \
-          provided network does not match the current range",
+          provided IP (1.2.3.4) is not in the valid range. The range of valid IPs is 10.96.0.0/16",
         ),
         (
             service("b", "10.96.7.7", 30_081),

@@ -1,5 +1,9 @@
 //! Objects as their types: what is well-formed, and which fields a type does not know.
 
+mod go;
+
+use std::borrow::Cow;
+
 use k8s_openapi::api::{
     apps::v1 as apps, autoscaling::v1 as autoscaling, batch::v1 as batch, coordination::v1 as coordination, core::v1 as core,
     discovery::v1 as discovery, policy::v1 as policy, scheduling::v1 as scheduling,
@@ -11,13 +15,22 @@ use crate::resource::Resource;
 
 /// A value that is not of its type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("json: cannot unmarshal {found} into Go struct field {go_struct}.{path} of type {expected}")]
-pub(crate) struct WrongType {
-    /// The Go type that has the field.
-    go_struct: String,
-    path: String,
-    found: String,
-    expected: String,
+pub(crate) enum WrongType {
+    /// A field has a value of another type.
+    #[error("json: cannot unmarshal {found} into Go struct field {go_struct}.{path} of type {expected}")]
+    Type {
+        /// The Go type that has the field.
+        go_struct: String,
+        /// The names of the fields that lead to it.
+        path: String,
+        /// What it has.
+        found: String,
+        /// The Go type that it should have.
+        expected: String,
+    },
+    /// A text does not say what it should: a time, bytes.
+    #[error("{0}")]
+    Text(String),
 }
 
 /// An object as its type writes it: without unknown fields and nulls.
@@ -64,80 +77,29 @@ pub(crate) fn normalise_scale(value: &Value) -> Result<Value, WrongType> {
 /// # Errors
 /// If a field has a value of a wrong type.
 pub(crate) fn read<K: DeserializeOwned>(kind: &str, given: &Value) -> Result<K, WrongType> {
-    serde_path_to_error::deserialize(given).map_err(|error| wrong_type(kind, &error))
+    read_filled(kind, given).map(|(typed, _)| typed)
+}
+
+/// A value as its type, and with what Go reads for a null in a list or a map, if there is one.
+fn read_filled<'a, K: DeserializeOwned>(kind: &str, given: &'a Value) -> Result<(K, Cow<'a, Value>), WrongType> {
+    let mut given = Cow::Borrowed(given);
+    loop {
+        match serde_path_to_error::deserialize(given.as_ref()) {
+            Ok(typed) => return Ok((typed, given)),
+            Err(error) => {
+                if go::fill_null(given.to_mut(), &error).is_none() {
+                    return Err(go::explain::<K>(kind, &given, &error));
+                }
+            }
+        }
+    }
 }
 
 fn round_trip<K: DeserializeOwned + Serialize>(kind: &'static str, given: &Value) -> Result<Value, WrongType> {
-    let typed: K = read(kind, given)?;
-    let mut value = serde_json::to_value(typed).map_err(|error| WrongType {
-        go_struct: kind.to_owned(),
-        path: String::new(),
-        found: "value".to_owned(),
-        expected: error.to_string(),
-    })?;
-    keep_given(&mut value, given);
+    let (typed, given): (K, _) = read_filled(kind, given)?;
+    let mut value = serde_json::to_value(typed).map_err(|error| WrongType::Text(error.to_string()))?;
+    keep_given(&mut value, &given);
     Ok(value)
-}
-
-fn wrong_type(kind: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> WrongType {
-    let path: Vec<String> = error
-        .path()
-        .iter()
-        .filter_map(|segment| match segment {
-            serde_path_to_error::Segment::Map { key } => Some(key.clone()),
-            _ => None,
-        })
-        .collect();
-    let message = error.inner().to_string();
-    let found = message.strip_prefix("invalid type: ").and_then(|rest| rest.split_whitespace().next());
-    let expected = message.rsplit_once("expected ").map_or(message.as_str(), |(_, expected)| expected);
-    WrongType {
-        go_struct: go_struct(kind, &path),
-        path: path.join("."),
-        found: go_type(found.unwrap_or("value")),
-        expected: go_type(expected),
-    }
-}
-
-/// The Go type of which the last name of a path is a field. Where it is not known here, it is called as the object is.
-fn go_struct(kind: &str, path: &[String]) -> String {
-    let names: Vec<&str> = path.iter().map(String::as_str).collect();
-    match names.split_last().map_or(&[][..], |(_, parents)| parents) {
-        [.., "metadata"] => "ObjectMeta",
-        [.., "template"] => "PodTemplateSpec",
-        [.., "template", "spec"] => "PodSpec",
-        ["spec"] => return format!("{kind}Spec"),
-        ["status"] => return format!("{kind}Status"),
-        [.., "containers" | "initContainers"] => "Container",
-        [.., "env"] => "EnvVar",
-        [.., "valueFrom"] => "EnvVarSource",
-        [.., "containers" | "initContainers", "ports"] => "ContainerPort",
-        ["spec", "ports"] => "ServicePort",
-        [.., "resources"] => "ResourceRequirements",
-        [.., "livenessProbe" | "readinessProbe" | "startupProbe"] => "Probe",
-        [.., "httpGet"] => "HTTPGetAction",
-        [.., "volumeMounts"] => "VolumeMount",
-        [.., "volumes"] => "Volume",
-        [.., "tolerations"] => "Toleration",
-        ["spec", "strategy"] => "DeploymentStrategy",
-        _ => kind,
-    }
-    .to_owned()
-}
-
-/// Go's word for what serde calls a type.
-fn go_type(word: &str) -> String {
-    match word {
-        "integer" | "floating" => "number",
-        "boolean" | "a boolean" => "bool",
-        "sequence" => "array",
-        "map" => "object",
-        "a string" => "string",
-        "i32" => "int32",
-        "i64" => "int64",
-        other => other,
-    }
-    .to_owned()
 }
 
 /// Drops nulls, and the fields that a type has always and that were not given.
@@ -197,7 +159,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::resource::PODS;
+    use crate::resource::{CONFIG_MAPS, DEPLOYMENTS, PODS, SECRETS};
 
     #[test]
     fn unknown_fields_are_dropped_and_named() {
@@ -213,20 +175,62 @@ mod tests {
     #[test]
     fn what_is_not_given_is_not_added() {
         let given = json!({"spec": {"replicas": 1}});
-        assert_eq!(normalise(&crate::resource::DEPLOYMENTS, &given), Ok(given));
+        assert_eq!(normalise(&DEPLOYMENTS, &given), Ok(given));
+    }
+
+    #[rstest::rstest]
+    #[case(&PODS, json!({"metadata": 5}), "number into Go struct field Pod.metadata of type v1.ObjectMeta")]
+    #[case(&PODS, json!({"metadata": {"labels": {"a": 1}}}), "number into Go struct field ObjectMeta.metadata.labels of type string")]
+    #[case(&PODS, json!({"metadata": {"labels": []}}), "array into Go struct field ObjectMeta.metadata.labels of type map[string]string")]
+    #[case(&PODS, json!({"spec": []}), "array into Go struct field Pod.spec of type v1.PodSpec")]
+    #[case(&PODS, json!({"spec": {"containers": {}}}), "object into Go struct field PodSpec.spec.containers of type []v1.Container")]
+    #[case(&PODS, json!({"spec": {"containers": ["x"]}}), "string into Go struct field PodSpec.spec.containers of type v1.Container")]
+    #[case(
+        &PODS, json!({"spec": {"containers": [{"command": "x"}]}}),
+        "string into Go struct field Container.spec.containers.command of type []string"
+    )]
+    #[case(
+        &PODS, json!({"spec": {"containers": [{"ports": [{"containerPort": 80.5}]}]}}),
+        "number 80.5 into Go struct field ContainerPort.spec.containers.ports.containerPort of type int32"
+    )]
+    #[case(
+        &PODS, json!({"spec": {"securityContext": {"runAsNonRoot": "yes please"}}}),
+        "string into Go struct field PodSecurityContext.spec.securityContext.runAsNonRoot of type bool"
+    )]
+    #[case(
+        &DEPLOYMENTS, json!({"spec": {"replicas": 99_999_999_999_u64}}),
+        "number 99999999999 into Go struct field DeploymentSpec.spec.replicas of type int32"
+    )]
+    #[case(
+        &DEPLOYMENTS, json!({"spec": {"strategy": {"rollingUpdate": {"maxSurge": 1.5}}}}),
+        "number 1.5 into Go struct field RollingUpdateDeployment.spec.strategy.rollingUpdate.maxSurge of type int32"
+    )]
+    #[case(
+        &DEPLOYMENTS, json!({"spec": {"template": {"spec": {"containers": [{"env": [{"name": "e", "value": 1}]}]}}}}),
+        "number into Go struct field EnvVar.spec.template.spec.containers.env.value of type string"
+    )]
+    #[case(&SECRETS, json!({"data": {"a": 5}}), "number into Go struct field Secret.data of type []uint8")]
+    fn a_wrong_type_is_named_with_its_place(#[case] resource: &Resource, #[case] given: Value, #[case] expected: &str) {
+        assert_eq!(normalise(resource, &given).unwrap_err().to_string(), format!("json: cannot unmarshal {expected}"));
+    }
+
+    #[rstest::rstest]
+    #[case(&SECRETS, json!({"data": {"a": "not base64"}}), "illegal base64 data at input byte 3")]
+    #[case(&SECRETS, json!({"data": {"a": "b"}}), "illegal base64 data at input byte 0")]
+    #[case(
+        &PODS, json!({"metadata": {"creationTimestamp": "bad"}}),
+        "parsing time \"bad\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"bad\" as \"2006\""
+    )]
+    fn a_text_that_cannot_be_read_is_told_of(#[case] resource: &Resource, #[case] given: Value, #[case] expected: &str) {
+        assert_eq!(normalise(resource, &given).unwrap_err().to_string(), expected);
     }
 
     #[test]
-    fn a_wrong_type_is_named_with_its_place() {
-        let given = json!({"spec": {"containers": [{"name": "c", "image": 7}]}});
-        assert_eq!(
-            normalise(&PODS, &given).unwrap_err().to_string(),
-            "json: cannot unmarshal number into Go struct field Container.spec.containers.image of type string"
-        );
-        let given = json!({"spec": {"template": {"spec": {"containers": [{"name": "c", "env": [{"name": "e", "value": 1}]}]}}}});
-        assert_eq!(
-            normalise(&crate::resource::DEPLOYMENTS, &given).unwrap_err().to_string(),
-            "json: cannot unmarshal number into Go struct field EnvVar.spec.template.spec.containers.env.value of type string"
-        );
+    fn a_null_in_a_list_or_a_map_is_the_zero_value() {
+        let given = json!({"data": {"a": null, "b": "c"}});
+        assert_eq!(normalise(&CONFIG_MAPS, &given), Ok(json!({"data": {"a": "", "b": "c"}})));
+        let given = json!({"spec": {"containers": [null, {"resources": {"requests": {"cpu": null}}}]}});
+        let expected = json!({"spec": {"containers": [{}, {"resources": {"requests": {"cpu": "0"}}}]}});
+        assert_eq!(normalise(&PODS, &given), Ok(expected));
     }
 }
