@@ -38,11 +38,10 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let kubeconfig = kubesim::kubeconfig(CONTEXT, listener.local_addr().unwrap());
-        std::fs::write(folder.path().join("kubeconfig"), kubeconfig).unwrap();
+        let server = kubesim::Server::https(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap()).unwrap();
+        std::fs::write(folder.path().join("kubeconfig"), server.kubeconfig(CONTEXT)).unwrap();
         let cluster = kubesim::Cluster::builder().build();
-        tokio::spawn(kubesim::serve(listener, cluster.api().http()));
+        tokio::spawn(server.serve(cluster.api().http()));
         cluster.ready().await.unwrap();
         Self { folder, _cluster: cluster }
     }

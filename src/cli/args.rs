@@ -343,6 +343,9 @@ pub(crate) struct ServeArgs {
     /// The port to listen on, at 127.0.0.1; any that is free if not given
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) port: u16,
+    /// Serve plain HTTP without credentials instead of HTTPS: whoever can connect to the port can use the cluster
+    #[arg(long)]
+    pub(crate) insecure_http: bool,
     /// The kubeconfig file to write, and to remove at the end; one of labproof's own if not given
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,

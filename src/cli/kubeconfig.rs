@@ -1,7 +1,8 @@
 //! A kubeconfig file that is there as long as what it leads to.
 
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::fs::{self, File, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use labproof::exit_code;
@@ -10,6 +11,9 @@ use super::failure::Failure;
 
 /// The first line of such a file. A file without it is somebody else's, most likely the user's own kubeconfig.
 const MARK: &str = "# Written by `labproof sim serve`, which removes it when it ends.\n";
+
+/// Who may do what with it: its owner alone reads and writes it, for it has a credential.
+const MODE: u32 = 0o600;
 
 /// The file; it is removed when this is dropped.
 pub(crate) struct KubeconfigFile {
@@ -27,7 +31,7 @@ impl KubeconfigFile {
             Ok(_) | Err(_) => {}
         }
         let file = Self { path, text: format!("{MARK}{kubeconfig}") };
-        fs::write(&file.path, &file.text).map_err(|error| not_written(&file.path, &error))?;
+        write_privately(&file.path, &file.text).map_err(|error| not_written(&file.path, &error))?;
         Ok(file)
     }
 
@@ -44,6 +48,13 @@ impl Drop for KubeconfigFile {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+fn write_privately(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::options().write(true).create(true).truncate(true).mode(MODE).open(path)?;
+    // One that was there already keeps the mode that it has.
+    file.set_permissions(Permissions::from_mode(MODE))?;
+    file.write_all(text.as_bytes())
 }
 
 fn not_ours(path: &Path) -> Failure {
@@ -69,12 +80,17 @@ mod tests {
         }
     }
 
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
     #[test]
     fn it_is_there_as_long_as_it_is_needed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config");
         let file = KubeconfigFile::write(&path, "a: b\n").unwrap_or_else(|_| panic!("it can be written"));
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{MARK}a: b\n"));
+        assert_eq!(mode(&path), 0o600);
         drop(file);
         assert!(!path.exists());
     }
@@ -84,8 +100,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config");
         fs::write(&path, MARK).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         let first = KubeconfigFile::write(&path, "first").unwrap_or_else(|_| panic!("it can be written"));
         let second = KubeconfigFile::write(&path, "second").unwrap_or_else(|_| panic!("it can be written"));
+        assert_eq!(mode(&path), 0o600);
         drop(first);
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{MARK}second"));
         drop(second);

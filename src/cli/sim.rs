@@ -2,10 +2,10 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use kubesim::{Cluster, Version};
+use kubesim::{Cluster, Server, Version};
 use labproof::clock::Clock;
 use labproof::exit_code;
 use tokio::net::TcpListener;
@@ -27,14 +27,16 @@ pub(crate) fn serve(args: &ServeArgs, terminal: &Terminal) -> Result<u8, Failure
     let workloads = select::workloads(&args.workloads)?;
     block_on(async |interrupt| {
         let listener = listen(args.port).await?;
-        let address = listener.local_addr().map_err(Failure::environment)?;
-        let file = KubeconfigFile::write(&place(args, address.port())?, &kubesim::kubeconfig(NAME, address))?;
+        let port = listener.local_addr().map_err(Failure::environment)?.port();
+        let server = if args.insecure_http { Server::http(listener) } else { Server::https(listener) };
+        let server = server.map_err(Failure::environment)?;
+        let file = KubeconfigFile::write(&place(args, port)?, &server.kubeconfig(NAME))?;
         // Programs compare the times of objects with the clock of the machine that they run on.
         let epoch = Clock::from_wall_clock().epoch();
         let cluster = Cluster::builder().nodes(usize::from(args.nodes)).version(version).seed(args.seed);
         let cluster = cluster.speed(args.speed).epoch(epoch).workloads(workloads).build();
-        terminal.note(&greeting(args, version, address));
-        serve_until(interrupt, &cluster, listener, file.path(), terminal).await
+        terminal.note(&greeting(args, version, &server.url()));
+        serve_until(interrupt, &cluster, server, file.path(), terminal).await
     })?;
     Ok(exit_code::PASS)
 }
@@ -42,11 +44,11 @@ pub(crate) fn serve(args: &ServeArgs, terminal: &Terminal) -> Result<u8, Failure
 async fn serve_until(
     interrupt: CancellationToken,
     cluster: &Cluster,
-    listener: TcpListener,
+    server: Server,
     kubeconfig: &Path,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
-    let serving = kubesim::serve(listener, cluster.api().http());
+    let serving = server.serve(cluster.api().http());
     let announced = async {
         cluster.ready().await.map_err(Failure::environment)?;
         terminal.data(&export(kubeconfig))?;
@@ -80,13 +82,14 @@ fn place(args: &ServeArgs, port: u16) -> Result<PathBuf, Failure> {
     Ok(folder.join(format!("kubeconfig-{port}")))
 }
 
-fn greeting(args: &ServeArgs, version: Version, address: SocketAddr) -> String {
+fn greeting(args: &ServeArgs, version: Version, url: &str) -> String {
     let ServeArgs { nodes, seed, speed, .. } = args;
     let nodes = if *nodes == 1 { "1 node".to_owned() } else { format!("{nodes} nodes") };
     let fast = if (speed - 1.0).abs() < f64::EPSILON { String::new() } else { format!(", {speed} times as fast as real time") };
+    let open = if args.insecure_http { ", without credentials" } else { "" };
     let id = std::process::id();
     format!(
-        "simulated: Kubernetes {version} with {nodes}, seed {seed}{fast}, at http://{address}\n\
+        "simulated: Kubernetes {version} with {nodes}, seed {seed}{fast}, at {url}{open}\n\
          It ends with Ctrl-C (or `kill {id}`), and nothing of it remains. Elsewhere, `kubectl` reaches it after:\n"
     )
 }

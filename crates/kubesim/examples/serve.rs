@@ -5,7 +5,7 @@
 //! kubectl --kubeconfig kubeconfig.yaml get nodes
 //! ```
 
-use kubesim::{Cluster, kubeconfig, serve};
+use kubesim::{Cluster, Server};
 use tokio::net::TcpListener;
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,12 +18,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Programs compare the times of objects with the clock of the machine that they run on.
     let epoch = k8s_openapi::jiff::Timestamp::now();
     let cluster = Cluster::builder().nodes(2).speed(10.0).epoch(epoch).workloads(workloads).build();
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    std::fs::write(&file, kubeconfig("kubesim", listener.local_addr()?))?;
+    let server = Server::https(TcpListener::bind("127.0.0.1:0").await?)?;
+    std::fs::write(&file, server.kubeconfig("kubesim"))?;
     tokio::select! {
         biased;
         _ = tokio::signal::ctrl_c() => {}
-        served = serve(listener, cluster.api().http()) => served?,
+        served = server.serve(cluster.api().http()) => served?,
     }
     Ok(())
 }

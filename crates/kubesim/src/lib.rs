@@ -52,7 +52,7 @@
 //! ```
 //!
 //! Wait with [`Cluster::clock`] or for a state; real I/O has no place in virtual time. [`Cluster::stop_kubelet`] makes a
-//! node fall silent. With the feature `serve`, `serve` offers the API over HTTP on a [scaled](ClusterBuilder::speed) clock,
+//! node fall silent. With the feature `serve`, a `Server` offers the API over HTTPS on a [scaled](ClusterBuilder::speed) clock,
 //! for `kubectl` and other programs. The example `controller` is a whole test of a controller.
 //!
 //! How the components are made is told at [`Component`].
@@ -94,6 +94,6 @@ pub use loopback::{Delta, Informer, Kind, LoopbackClient};
 pub use object::{Key, Object};
 pub use rng::Random;
 #[cfg(feature = "serve")]
-pub use serve::{kubeconfig, serve};
+pub use serve::Server;
 pub use status::StatusError;
 pub use version::{UnknownVersion, Version};

@@ -105,6 +105,11 @@ impl StatusError {
         Self::new(400, "BadRequest", message)
     }
 
+    /// Nobody knows who asks.
+    pub fn unauthorized() -> Self {
+        Self::new(401, "Unauthorized", "Unauthorized")
+    }
+
     /// The request is refused.
     pub fn forbidden(resource: &Resource, name: &str, problem: &str) -> Self {
         let message = format!("{} {name:?} is forbidden: {problem}", resource.qualified());

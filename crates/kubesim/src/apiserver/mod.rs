@@ -38,6 +38,8 @@ use crate::{
 
 pub use delete::{DeleteOptions, Propagation};
 pub(crate) use events::external;
+#[cfg(feature = "serve")]
+pub(crate) use http::error_response;
 pub use http::{HttpService, ResponseBody};
 pub use patch::Patch;
 

@@ -8,7 +8,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use kubesim::{Cluster, kubeconfig, serve};
+use kubesim::{Cluster, Server};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot};
 use workload::{Workload, Workloads};
@@ -51,14 +51,14 @@ impl Session {
                 let workloads: Workloads = WORKLOADS.iter().map(|text| Workload::from_yaml(text).unwrap()).collect();
                 let epoch = k8s_openapi::jiff::Timestamp::now();
                 let cluster = Cluster::builder().nodes(2).speed(10.0).epoch(epoch).workloads(workloads).build();
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                fs::write(file, kubeconfig("kubesim", listener.local_addr().unwrap())).unwrap();
+                let server = Server::https(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
+                fs::write(file, server.kubeconfig("kubesim")).unwrap();
                 cluster.ready().await.unwrap();
                 ready.send(()).unwrap();
                 tokio::select! {
                     biased;
                     _ = stopped => {}
-                    served = serve(listener, cluster.api().http()) => served.unwrap(),
+                    served = server.serve(cluster.api().http()) => served.unwrap(),
                 }
             });
         });

@@ -119,7 +119,7 @@ pub(super) fn document_response(status: StatusCode, value: &Value, yaml: bool) -
 }
 
 /// The response to a failed request.
-pub(super) fn error_response(error: &StatusError) -> Response<ResponseBody> {
+pub(crate) fn error_response(error: &StatusError) -> Response<ResponseBody> {
     let status = StatusCode::from_u16(error.code()).unwrap_or(StatusCode::BAD_REQUEST);
     let mut response = document_response(status, &status_value(error), false);
     if let Some(seconds) = error.status().details.as_ref().and_then(|details| details.retry_after_seconds)

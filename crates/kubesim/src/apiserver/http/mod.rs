@@ -29,10 +29,11 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body::Body;
 use hyper::upgrade::OnUpgrade;
 
-use self::{body::error_response, media::Accept, path::Target, query::Query};
+use self::{media::Accept, path::Target, query::Query};
 use super::{ApiServer, Origin, Writer};
 use crate::{resource::ENDPOINTS, status::StatusError};
 
+pub(crate) use body::error_response;
 pub use body::ResponseBody;
 
 /// The API server as a [`tower::Service`] of HTTP requests, whatever their bodies are made of. Cheap to clone.
