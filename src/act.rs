@@ -71,6 +71,8 @@ impl Refusal {
     fn by_status(code: u16, text: String) -> Self {
         match code {
             429 => Self::NotYet(text),
+            // Given to what is not of its type (`apimachinery/pkg/util/managedfields/internal/structuredmerge.go`).
+            500 if text.contains("failed to create typed patch object") => Self::Refused(text),
             500.. | 408 => Self::Unknown(text),
             404 => Self::NotFound(text),
             409 if text.contains("the object has been modified") => Self::NotYet(text),
@@ -447,6 +449,7 @@ mod tests {
     #[case(408, "timeout", false)]
     #[case(409, "Operation cannot be fulfilled: the object has been modified", false)]
     #[case(429, "too many requests", false)]
+    #[case(500, "failed to create typed patch object (n/p; v1, Kind=Pod): .spec.imagee: field not declared in schema", true)]
     #[case(500, "internal error", false)]
     #[case(504, "timeout", false)]
     fn what_is_refused_for_good_is_told_from_what_fails(#[case] code: u16, #[case] text: &str, #[case] is_refused: bool) {

@@ -26,7 +26,8 @@ impl Token {
 
     /// Whether a request with these headers bears it. How long that takes tells nothing of the token.
     pub(super) fn is_borne_by(&self, headers: &HeaderMap) -> bool {
-        let Some((scheme, token)) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' ')) else {
+        let Some((scheme, token)) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '))
+        else {
             return false;
         };
         let (token, own) = (token.trim().as_bytes(), self.0.as_bytes());

@@ -33,8 +33,8 @@ use self::{media::Accept, path::Target, query::Query};
 use super::{ApiServer, Origin, Writer};
 use crate::{resource::ENDPOINTS, status::StatusError};
 
-pub(crate) use body::error_response;
 pub use body::ResponseBody;
+pub(crate) use body::error_response;
 
 /// The API server as a [`tower::Service`] of HTTP requests, whatever their bodies are made of. Cheap to clone.
 ///
