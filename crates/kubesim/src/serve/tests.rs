@@ -78,7 +78,7 @@ async fn a_client_connects_with_the_kubeconfig(#[case] make: fn(TcpListener) -> 
 async fn a_command_runs_over_https() {
     let served = Served::new(Server::https).await;
     let pods: Api<Pod> = Api::default_namespaced(client(served.kubeconfig).await);
-    let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "busybox:1"}]}});
+    let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "busybox:1", "command": ["sleep", "3600"]}]}});
     pods.create(&PostParams::default(), &from_value(pod).unwrap()).await.unwrap();
     await_condition(pods.clone(), "p", is_pod_running()).await.unwrap();
     let mut command = pods.exec("p", ["echo", "within"], &AttachParams::default().stderr(false)).await.unwrap();
