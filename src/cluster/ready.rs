@@ -68,7 +68,11 @@ async fn answered(
     }
 }
 
-/// So many nodes are there, and all are Ready.
+/// What a node bears until the control plane has taken in that it is Ready (`pkg/controller/nodelifecycle`).
+const NOT_READY: &str = "node.kubernetes.io/not-ready";
+
+/// So many nodes are there, and all are Ready and free of the taint that they start with: a Pod that comes while a node bears it
+/// is to be evicted, and when the taint goes it gets an event that this was cancelled.
 pub(super) async fn nodes(client: &Client, count: u32, limit: Duration) -> Result<(), ProvisionError> {
     let mut seen = "no node was seen".to_owned();
     let ready = until(Api::<Node>::all(client.clone()), None, limit, |nodes| {
@@ -96,7 +100,10 @@ fn not_ready(node: &Node) -> Option<String> {
     let name = node.metadata.name.as_deref().unwrap_or("?");
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     match conditions.iter().find(|condition| condition.type_ == "Ready") {
-        Some(ready) if ready.status == "True" => None,
+        Some(ready) if ready.status == "True" => {
+            let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
+            taints.iter().any(|taint| taint.key == NOT_READY).then(|| format!("{name}: Ready, but still tainted {NOT_READY}"))
+        }
         Some(ready) => Some(format!("{name}: {}", ready.message.as_deref().or(ready.reason.as_deref()).unwrap_or("not Ready"))),
         None => Some(format!("{name}: its kubelet has not reported yet")),
     }
@@ -121,6 +128,8 @@ mod tests {
 
     use http::Response;
     use kube::client::Body;
+    use rstest::rstest;
+    use serde_json::json;
 
     use super::*;
 
@@ -143,16 +152,30 @@ mod tests {
                         "compiler",
                         "platform",
                     ];
-                    serde_json::json!(fields.map(|field| (field, "v1")).into_iter().collect::<std::collections::BTreeMap<_, _>>())
-                        .to_string()
+                    json!(fields.map(|field| (field, "v1")).into_iter().collect::<std::collections::BTreeMap<_, _>>()).to_string()
                 }
-                _ => serde_json::json!({"kind": "Status", "status": "Failure", "code": code, "message": "no", "reason": "No"})
-                    .to_string(),
+                _ => json!({"kind": "Status", "status": "Failure", "code": code, "message": "no", "reason": "No"}).to_string(),
             };
             let answer = Response::builder().status(code).body(Body::from(body.into_bytes()));
             std::future::ready(answer.map_err(std::io::Error::other))
         });
         Server { client: Client::new(service, "default"), address: "https://a:6443".to_owned() }
+    }
+
+    #[rstest]
+    #[case::ready("True", &[], None)]
+    #[case::not_for_workloads("True", &["node-role.kubernetes.io/control-plane"], None)]
+    #[case::taint_not_lifted("True", &[NOT_READY], Some("n: Ready, but still tainted node.kubernetes.io/not-ready"))]
+    #[case::starting("False", &[NOT_READY], Some("n: no network"))]
+    fn a_node_is_ready_when_the_control_plane_knows(
+        #[case] ready: &str,
+        #[case] taints: &[&str],
+        #[case] waited_for: Option<&str>,
+    ) {
+        let taints: Vec<_> = taints.iter().map(|key| json!({"key": key, "effect": "NoExecute"})).collect();
+        let conditions = json!([{"type": "Ready", "status": ready, "message": "no network"}]);
+        let node = json!({"metadata": {"name": "n"}, "spec": {"taints": taints}, "status": {"conditions": conditions}});
+        assert_eq!(not_ready(&serde_json::from_value(node).expect("a node")).as_deref(), waited_for);
     }
 
     #[tokio::test(start_paused = true)]

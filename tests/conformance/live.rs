@@ -23,7 +23,7 @@ pub(crate) fn trial(case: &Case, cases: &Arc<Vec<Case>>) -> Trial {
         return common::on_kind(&name, move || check(&case));
     }
     if cases.first().is_some_and(|first| first.name() == case.name()) {
-        eprintln!("no case is run live: {VARIABLE}=kind would run all of them on a kind cluster, in about ten minutes");
+        eprintln!("no case is run live: {VARIABLE}=kind would run all of them on a kind cluster, in about twenty minutes");
     }
     Trial::test(name, || Ok(())).with_kind("live").with_ignored_flag(true)
 }
@@ -44,7 +44,7 @@ fn timelines() -> &'static TempDir {
     RECORDED.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a folder for timelines can be made");
         let mut program = Command::new(env!("CARGO_BIN_EXE_labproof"));
-        program.args(["run", "--on", "kind", "--jobs", "4", "--workloads", WORKLOADS]);
+        program.args(["run", "--on", "kind", "--jobs", "2", "--workloads", WORKLOADS]);
         program.arg("--record").arg(folder.path()).args(FOLDERS.map(PathBuf::from));
         let output = program.output().expect("the program can be run");
         eprintln!("{}", String::from_utf8_lossy(&output.stderr));
