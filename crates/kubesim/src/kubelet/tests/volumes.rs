@@ -145,8 +145,8 @@ fn containers_share_an_empty_dir() {
         spec["volumes"] = json!([{"name": "v", "emptyDir": {}}]);
         spec["containers"][0]["volumeMounts"] = json!([{"name": "v", "mountPath": "/data"}]);
         spec["initContainers"] = json!([{
-            "name": "i", "image": "busybox:1.36.1", "command": ["sh", "-c", "echo hello > /work/greeting"],
-            "volumeMounts": [{"name": "v", "mountPath": "/work"}],
+            "name": "i", "image": "busybox:1.36.1", "command": ["sh", "-c", "echo hello > /scratch/greeting"],
+            "volumeMounts": [{"name": "v", "mountPath": "/scratch"}],
         }]);
         lab.start("p", spec).await;
         lab.until(10.0).await;
