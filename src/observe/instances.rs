@@ -51,8 +51,9 @@ fn lives(status: &Value) -> Vec<(u32, Life)> {
         lives.push((restarts, Life::Ended));
         return lives;
     }
-    if restarts > 0 && has("/lastState/terminated") {
-        lives.push((restarts - 1, Life::Replaced));
+    if let Some(before) = restarts.checked_sub(1) {
+        // The kubelet may have removed it before it said how it ended (`pkg/kubelet/kuberuntime/kuberuntime_gc.go`).
+        lives.push((before, if has("/lastState/terminated") { Life::Replaced } else { Life::Gone }));
     }
     lives
 }
@@ -84,5 +85,12 @@ mod tests {
         let instance = Instance { pod: "p".to_owned(), uid: "u".to_owned(), container: "c".to_owned(), restart: asked };
         assert_eq!(life_of(&instance, &pod("u")), life);
         assert_eq!(life_of(&instance, &pod("other")), Life::Gone);
+    }
+
+    /// Who follows it is told that it has ended.
+    #[test]
+    fn a_container_that_was_removed_before_its_end_was_told_is_gone() {
+        let status = json!({"name": "c", "restartCount": 1, "state": {"running": {}}, "lastState": {}});
+        assert_eq!(lives(&status), [(1, Life::Running), (0, Life::Gone)]);
     }
 }

@@ -2,6 +2,7 @@
 
 mod actions;
 mod back_off;
+mod container_gc;
 mod environment;
 mod images;
 mod lifecycle;
@@ -66,6 +67,8 @@ struct Kubelet {
     sync_ticks: Ticker,
     /// When statuses that the API server does not have are sent again.
     status_ticks: Ticker,
+    /// When ended containers are collected.
+    container_gc: Ticker,
     /// Whether it runs; see [`Cluster::stop_kubelet`](crate::Cluster::stop_kubelet).
     runs: Watched<bool>,
     statuses: mpsc::UnboundedSender<Arc<PodEntry>>,
@@ -108,6 +111,7 @@ pub(crate) async fn run(node: String, taints: Vec<Taint>, component: Component, 
         pleg: Pleg::new(random.between(second.clone()), takes),
         sync_ticks: Ticker::new(random.between(second), Duration::from_secs(1)),
         status_ticks: Ticker::new(random.between(Duration::ZERO..RECONCILE), RECONCILE),
+        container_gc: container_gc::rounds(&mut random),
         runs,
         statuses,
         pods: Mutex::default(),

@@ -126,7 +126,7 @@ fn take_in(kubelet: &Arc<Kubelet>, pod: &Arc<PodEntry>, new: Arc<RuntimeStatus>,
     pod.relisted.set(Cached { status: new, modified: began });
     for name in ended {
         // The newest ended container of a name is kept, for its log.
-        if lock(&pod.runtime).remove_old(&name) {
+        if lock(&pod.runtime).remove_ended(&name, 1) {
             kubelet.pleg.mark(pod, kubelet.clock.elapsed());
         }
     }

@@ -8,7 +8,7 @@ use k8s_openapi::{
 };
 
 use super::{
-    Kubelet, environment, images, lifecycle,
+    Kubelet, container_gc, environment, images, lifecycle,
     pod::{PodEntry, lock, spec},
     runtime::NewContainer,
     sync::StartFailure,
@@ -52,7 +52,9 @@ pub(super) async fn start_container(
     kubelet.clock.sleep(entry.draw(timing::CREATE)).await;
     kubelet.container_event(entry, name, EventType::Normal, "Created", wording::created(kubelet.version, name));
     let start = entry.draw(timing::START);
+    let created = kubelet.clock.elapsed();
     kubelet.clock.sleep(start / 2).await;
+    container_gc::collect(kubelet, entry, name, created..kubelet.clock.elapsed());
     let started = entry.start_container(kubelet, new);
     kubelet.clock.sleep(start / 2).await;
     let id = started.map_err(|message| {

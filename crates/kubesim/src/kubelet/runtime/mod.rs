@@ -175,17 +175,18 @@ impl PodRuntime {
         running.map(|instance| (instance.record.name.clone(), Arc::clone(&instance.start.file_system))).collect()
     }
 
-    /// Removes all ended containers of a name but the newest. Whether there were any.
-    pub(super) fn remove_old(&mut self, name: &str) -> bool {
-        let newest = self.instances.iter().rposition(|i| i.record.name == name && !i.record.is_running());
-        let before = self.instances.len();
-        let mut index = 0;
+    /// Removes the ended containers of a name but the newest `keep`. Whether there were any.
+    pub(super) fn remove_ended(&mut self, name: &str, keep: usize) -> bool {
+        let has_ended = |instance: &Instance| instance.record.name == name && !instance.record.is_running();
+        let mut surplus = self.instances.iter().filter(|instance| has_ended(instance)).count().saturating_sub(keep);
+        let any = surplus > 0;
+        // The oldest come first.
         self.instances.retain(|instance| {
-            let keep = instance.record.name != name || instance.record.is_running() || Some(index) == newest;
-            index += 1;
-            keep
+            let goes = surplus > 0 && has_ended(instance);
+            surplus -= usize::from(goes);
+            !goes
         });
-        self.instances.len() != before
+        any
     }
 
     fn find(&self, id: &str) -> Option<usize> {
